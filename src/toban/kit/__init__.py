@@ -1,0 +1,1 @@
+"""Tools without knowledge of operations: time, ids, canonical JSON, graphs, templates, text."""

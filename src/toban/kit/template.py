@@ -1,0 +1,33 @@
+"""Templates that users write: sandboxed, strict about unknown names, bounded in size."""
+
+from typing import Any
+
+import jinja2
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from toban.errors import InvalidInputError
+
+_LIMIT = 4_000
+_environment = ImmutableSandboxedEnvironment(undefined=jinja2.StrictUndefined, autoescape=False)
+
+
+def render(template: str, values: dict[str, Any]) -> str:
+    """`template` filled with `values`. Raises InvalidInputError for unknown names, bad syntax and long results."""
+    try:
+        text = _environment.from_string(template).render(values)
+    except jinja2.TemplateError as error:
+        raise InvalidInputError(f"template {template!r}: {error}") from error
+    if len(text) > _LIMIT:
+        raise InvalidInputError(f"template {template!r} gives more than {_LIMIT} characters")
+    return text
+
+
+def render_tree(value: Any, values: dict[str, Any]) -> Any:
+    """`value` with every string in it rendered; the form stays."""
+    if isinstance(value, str):
+        return render(value, values) if "{" in value else value
+    if isinstance(value, dict):
+        return {key: render_tree(item, values) for key, item in value.items()}
+    if isinstance(value, list):
+        return [render_tree(item, values) for item in value]
+    return value
