@@ -11,12 +11,13 @@ from dataclasses import dataclass
 MEBIBYTE = 1024 * 1024
 
 PUBLIC_IMAGES = frozenset(
-    (
-        "alpine busybox caddy consul curlimages/curl debian elasticsearch golang grafana/grafana haproxy "
-        "httpd mariadb memcached mongo mysql nats nginx node postgres prom/prometheus python rabbitmq redis "
-        "registry traefik ubuntu vault registry.k8s.io/pause"
-    ).split()
-)
+    {
+        "alpine", "busybox", "caddy", "consul", "curlimages/curl", "debian", "elasticsearch", "golang",
+        "grafana/grafana", "haproxy", "httpd", "mariadb", "memcached", "mongo", "mysql", "nats", "nginx", "node",
+        "postgres", "prom/prometheus", "python", "rabbitmq", "redis", "registry", "traefik", "ubuntu", "vault",
+        "registry.k8s.io/pause",
+    }
+)  # fmt: skip
 _VERSION_TAG = re.compile(r"(v?\d[\w.\-]*|latest|stable|alpine|slim|edge|mainline)(-[\w.\-]+)?\Z")
 _DEFAULT_HOSTS = ("docker.io/library/", "docker.io/")
 

@@ -15,19 +15,21 @@ def _plain(value: Any) -> Any:
         return _plain(value.model_dump(mode="json"))
     if isinstance(value, Enum):
         return _plain(value.value)
-    if isinstance(value, datetime):
-        return value.isoformat()
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     if isinstance(value, (set, frozenset)):
         return sorted((_plain(item) for item in value), key=str)
-    if isinstance(value, Decimal):
-        return str(value)
+    return _scalar(value)
+
+
+def _scalar(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) > 2**53 - 1:
         return str(value)  # RFC 8785 numbers are doubles; larger integers travel as text
-    return value
+    return str(value) if isinstance(value, Decimal) else value
 
 
 def encode(value: Any) -> bytes:

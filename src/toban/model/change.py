@@ -91,7 +91,10 @@ STEP_STATES: StateTable[StepState] = StateTable(
 
 
 class Step(Record):
-    """One call of an action inside a change, with all that was known when it was planned."""
+    """One call of an action inside a change, with all that was known when it was planned.
+
+    `left` are the targets as the step left them: a rollback happens only if they still are so.
+    """
 
     id: str
     title: str
@@ -113,6 +116,7 @@ class Step(Record):
     state: StepState = StepState.PENDING
     action_id: str = ""
     message: str = ""
+    left: tuple[Target, ...] = ()
 
 
 class Signal(Record):
@@ -123,7 +127,10 @@ class Signal(Record):
 
 
 class Change(Record):
-    """What would be done, who agreed, what was done. `digest` is what approvers agree to; `version` is for compare-and-set."""
+    """What would be done, who agreed, what was done.
+
+    `digest` is what approvers agree to; `version` is for compare-and-set.
+    """
 
     id: str
     workspace: str
@@ -136,6 +143,7 @@ class Change(Record):
     delegation: tuple[str, ...] = ()
     state: ChangeState
     steps: tuple[Step, ...]
+    rollback_steps: tuple[Step, ...] = ()
     risk: RiskLevel
     approvals_needed: int
     policy_version: str
@@ -153,11 +161,16 @@ class Change(Record):
     version: int = 0
 
 
+def step_of(change: Change, step_id: str) -> Step:
+    """A step of the change or of its rollback."""
+    return next(step for step in (*change.steps, *change.rollback_steps) if step.id == step_id)
+
+
 def approved_form(change: Change) -> dict[str, Any]:
     """Everything an approval covers, as plain JSON: whatever is not here may move on without a new approval."""
     steps = []
     for step in change.steps:
-        form = step.model_dump(mode="json", exclude={"state", "action_id", "message", "title", "diff"})
+        form = step.model_dump(mode="json", exclude={"state", "action_id", "message", "title", "diff", "left"})
         form["targets"] = [target.model_dump(mode="json", exclude={"resource_version"}) for target in step.targets]
         steps.append(form)
     fixed = {

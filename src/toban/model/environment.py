@@ -12,7 +12,7 @@ class Environment(StrEnum):
 
     @classmethod
     def of(cls, label: str | None) -> "Environment":
-        """The environment named by a label, with usual abbreviations; unknown or absent is PRODUCTION, the strictest."""
+        """The environment that a label names, usual short forms too; unknown or absent is PRODUCTION, the strictest."""
         known = {
             "dev": cls.DEVELOPMENT,
             "development": cls.DEVELOPMENT,

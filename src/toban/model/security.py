@@ -66,7 +66,7 @@ class Permission:
         """Whether this grant covers `needed`. With `scoped` False a scoped grant is enough for an unscoped question."""
         if self.resource not in {"*", needed.resource} or self.verb not in {"*", needed.verb}:
             return False
-        if self.scope == "**" or self.scope == needed.scope:
+        if self.scope in {"**", needed.scope}:
             return True
         if needed.scope is None:
             return not scoped

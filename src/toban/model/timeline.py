@@ -15,6 +15,18 @@ class Lane(StrEnum):
     ACTIONS = "actions"
 
 
+class Note(Record):
+    """What a stage wants to write down. Two notes of one incident with the same `once` are one."""
+
+    at: Instant
+    lane: Lane
+    kind: str
+    text: str
+    actor: str = "toban"
+    facts: dict[str, JsonValue] = {}
+    once: str | None = None
+
+
 class TimelineEntry(Record):
     """One line of an incident's story. `seq` orders all entries of the installation and numbers the event stream.
 

@@ -71,7 +71,7 @@ class ActionSpec:
     reversible: bool = False
 
 
-class _Guarded(ABC):
+class _Guarded(ABC):  # noqa: B024 - its children declare the abstract methods
     _methods: ClassVar[frozenset[str]] = frozenset()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:

@@ -1,4 +1,4 @@
-"""Finds integrations by entry points and builds the roles that the settings switch on. Called by `app.py` and `settings.py`."""
+"""Finds integrations by entry points. Called by `app.py` and `settings.py`; nobody else loads an integration."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -18,11 +18,13 @@ class Integration:
     """One product: its name, the settings it takes, and a lazy factory for each role it fills.
 
     `provides` maps a role's name (`alert_source`, `action_provider`) to a function from the settings to the role.
+    `on_by_default`: works with its default settings, so it is there unless switched off with `null`.
     """
 
     name: str
     settings: type[BaseModel]
     provides: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict)
+    on_by_default: bool = False
 
 
 @cache

@@ -1,4 +1,7 @@
-"""The tables, for SQLite and PostgreSQL alike. Times are ISO 8601 text in UTC; records are JSON beside the columns that are searched."""
+"""The tables, for SQLite and PostgreSQL alike.
+
+Times are ISO 8601 text in UTC; records are JSON beside the columns that are searched.
+"""
 
 import sqlalchemy as sa
 

@@ -11,6 +11,8 @@ from typing import Any
 Json = dict[str, Any]
 
 DEFAULT_GRACE_S = 30
+ACCESS_VOLUME = "kube-api-access-"
+ROOT_CA = "kube-root-ca.crt"
 _PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
 _CLUSTER_WIDE_TYPES = {"ClusterIP", "NodePort", "LoadBalancer"}
 
@@ -94,7 +96,8 @@ def _pod_spec(spec: Json) -> None:
 
 
 def _container(container: Json) -> None:
-    latest = str(container.get("image", "")).endswith(":latest") or ":" not in str(container.get("image", "")).rpartition("/")[2]
+    tail = str(container.get("image", "")).rpartition("/")[2]
+    latest = tail.endswith(":latest") or ":" not in tail
     _put(
         container,
         imagePullPolicy="Always" if latest else "IfNotPresent",
@@ -180,6 +183,29 @@ _FILLERS: dict[str, Callable[[Json], None]] = {
     "Event": _event,
     "EndpointSlice": _endpointslice,
 }
+
+
+def mount_token(pod: Json, suffix: str) -> None:
+    """Give a new pod the volume with its service account's token, in place, as admission does."""
+    spec = pod["spec"]
+    volumes = spec.get("volumes") or []
+    if spec.get("automountServiceAccountToken") is False or any(
+        str(volume.get("name")).startswith(ACCESS_VOLUME) for volume in volumes
+    ):
+        return
+    name = f"{ACCESS_VOLUME}{suffix}"
+    items = [{"key": "ca.crt", "path": "ca.crt"}]
+    field = {"fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.namespace"}, "path": "namespace"}
+    sources = [
+        {"serviceAccountToken": {"expirationSeconds": 3607, "path": "token"}},
+        {"configMap": {"items": items, "name": ROOT_CA}},
+        {"downwardAPI": {"items": [field]}},
+    ]
+    spec["volumes"] = [*volumes, {"name": name, "projected": {"defaultMode": 420, "sources": sources}}]
+    mount = {"mountPath": "/var/run/secrets/kubernetes.io/serviceaccount", "name": name, "readOnly": True}
+    for group in ("containers", "initContainers"):
+        for container in spec.get(group) or ():
+            container["volumeMounts"] = [*(container.get("volumeMounts") or []), dict(mount)]
 
 
 def qos_class(spec: Json) -> str:

@@ -151,8 +151,8 @@ def name_in(tests: list[FieldTest]) -> str:
 
 def matcher(requirements: list[Requirement], tests: list[FieldTest]) -> Callable[[Json], bool]:
     """One question for both selectors."""
-    return lambda obj: matches_labels(requirements, obj["metadata"].get("labels") or {}) and all(
-        test.matches(obj) for test in tests
+    return lambda obj: (
+        matches_labels(requirements, obj["metadata"].get("labels") or {}) and all(test.matches(obj) for test in tests)
     )
 
 

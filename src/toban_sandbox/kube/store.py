@@ -1,7 +1,7 @@
 """All objects of the cluster as plain JSON, with one counter of changes, optimistic locking and a replayable log.
 
-Used by the API, the controllers, the kubelet and worlds. It validates nothing and fills no defaults (see `validation`
-and `defaults`); stored objects are never changed in place, so what it hands out may be kept but must not be written to.
+Used by the API, the controllers, the kubelet and worlds. It fills in defaults and validates
+nothing (see `validation`). Stored objects are never changed in place: what it hands out may be kept, never written to.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from toban_sandbox import clock as clocks
-from toban_sandbox.kube import errors, kinds, objects
+from toban_sandbox.kube import addresses, defaults, errors, kinds, objects
 
 Json = dict[str, Any]
 Names = list[str]
@@ -135,6 +135,9 @@ class ObjectStore:
             meta.pop(unset, None)
         if kind.generation:
             meta["generation"] = 1
+        self._complete(kind, new)
+        if kind.kind == "Pod":
+            defaults.mount_token(new, self.suffix())
         return new
 
     def update(self, resource: str, obj: Json, *, subresource: str | None = None) -> Json:
@@ -159,7 +162,9 @@ class ObjectStore:
         _check_preconditions(kind.about, old, obj["metadata"])
         new = _status_only(old, obj) if subresource == "status" else _without_status(kind, old, obj)
         _keep_identity(kind, old, new)
-        if kind.generation and _content(new) != _content(old):
+        if subresource is None:
+            self._complete(kind, new)
+        if kind.generation and subresource is None and _content(new) != _content(old):
             new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
         return (old, old) if _same(old, new) else (old, new)
 
@@ -218,6 +223,12 @@ class ObjectStore:
     def suffix(self, length: int = 5) -> str:
         """Letters for the end of a generated name."""
         return "".join(self._random.choices(SUFFIX_LETTERS, k=length))
+
+    def _complete(self, kind: kinds.Kind, new: Json) -> None:
+        defaults.fill(kind.kind, new)
+        if kind.kind == "Service":
+            key = self._key(new)
+            addresses.assign(new, (one for one in self.each("services") if self._key(one) != key))
 
     def _generated(self, resource: str, meta: Json) -> str:
         prefix = str(meta["generateName"])[:58]

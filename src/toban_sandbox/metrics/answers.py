@@ -20,16 +20,20 @@ def failure(status: int, kind: str, message: str) -> JSONResponse:
     return JSONResponse({"status": "error", "errorType": kind, "error": message}, status_code=status)
 
 
+def _time(time_ms: int) -> float | int:
+    return time_ms / 1000 if time_ms % 1000 else time_ms // 1000
+
+
 def _point(time_ms: int, value: float) -> list[float | int | str]:
-    return [time_ms / 1000 if time_ms % 1000 else time_ms // 1000, show_number(value)]
+    return [_time(time_ms), show_number(value)]
 
 
 def instant(value: Value, time_ms: int) -> dict[str, Any]:
     """The data of an instant query's answer: scalar, string or vector."""
     if isinstance(value, float):
-        return {"resultType": "scalar", "result": _point(time_ms, value)}
+        return {"resultType": "scalar", "result": [_time(time_ms), show_number(value, exponents=False)]}
     if isinstance(value, str):
-        return {"resultType": "string", "result": [_point(time_ms, 0.0)[0], value]}
+        return {"resultType": "string", "result": [_time(time_ms), value]}
     result = [{"metric": metric(labels), "value": _point(time_ms, number)} for labels, number in value]
     return {"resultType": "vector", "result": result}
 

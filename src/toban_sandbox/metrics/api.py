@@ -105,11 +105,11 @@ async def _query_range(readings: Readings, given: Parameters, _: Request) -> Res
     node = parse(given.text("query"))
     if type_of(node) not in (tree.Type.SCALAR, tree.Type.VECTOR):
         kind = type_of(node)
-        message = f'invalid expression type "{kind}" for range query, must be Scalar or instant Vector'
-        raise ParameterError(f'invalid parameter "query": {message}')
+        raise ParameterError(f'invalid expression type "{kind}" for range query, must be Scalar or instant Vector')
     result: list[engine.RangeSeries] = []
     last = time.monotonic()
-    for result in engine.over_range(readings.source(), node, start_ms=start_ms, end_ms=end_ms, step_ms=step_ms):
+    for answer in engine.over_range(readings.source(), node, start_ms=start_ms, end_ms=end_ms, step_ms=step_ms):
+        result = answer
         if time.monotonic() - last > _GIVE_WAY_S:
             await asyncio.sleep(0)
             last = time.monotonic()

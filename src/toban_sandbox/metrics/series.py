@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 
 from toban_sandbox.promql.engine import SeriesView
 from toban_sandbox.promql.labels import NAME, Labels, value_of
@@ -47,7 +47,7 @@ class Series:
             self.ended = True
 
     def tidy(self, now_ms: int) -> None:
-        """Forgets samples beyond retention and thins the old ones; makes new arrays, so that views in use stay as they are."""
+        """Forgets samples beyond retention and thins old ones, in new arrays, so that views in use stay as they are."""
         first = bisect_left(self.timestamps, now_ms - RETENTION_MS)
         fine = bisect_left(self.timestamps, now_ms - FINE_MS)
         times = self.timestamps[first:fine]
@@ -71,6 +71,7 @@ class SeriesStore:
     def __init__(self) -> None:
         self._by_name: dict[str, dict[Labels, Series]] = {}
         self._present: dict[Labels, Series] = {}
+        self._recorded: dict[Labels, Series] = {}
         self._queue: list[Series] = []
 
     def series(self, labels: Labels) -> Series:
@@ -81,17 +82,32 @@ class SeriesStore:
             found = named[labels] = Series(labels)
         return found
 
-    def load(self, labels: Labels, timestamps: Sequence[int], values: Sequence[float]) -> None:
-        """Puts in history; the samples must be newer than what the series has."""
-        series = self.series(labels)
-        series.timestamps.extend(timestamps)
-        series.values.extend(values)
-        self._present[labels] = series
+    def load(self, timestamps: array[int], columns: Mapping[Labels, array[float]]) -> None:
+        """Puts in a stretch of history: for each series the last values at these times; a shorter column starts later.
+
+        Series of the stretch before that are not in this one end at its first moment. Stretches come oldest first.
+        """
+        for labels, series in self._present.items():
+            if labels not in columns:
+                series.end(timestamps[0])
+        self._present = {}
+        for labels, values in columns.items():
+            series = self._present[labels] = self.series(labels)
+            series.timestamps.extend(timestamps[-len(values) :])
+            series.values.extend(values)
 
     def scrape(self, time_ms: int, samples: Iterable[tuple[Labels, float]]) -> None:
-        """Appends one sample of everything that exists now; what existed at the last scrape and does not any more ends."""
+        """Appends one sample of everything that exists now; what the last scrape had and this one lacks ends."""
+        self._present = self._append(time_ms, samples, self._present)
+
+    def record(self, time_ms: int, samples: Iterable[tuple[Labels, float]]) -> None:
+        """Does the same for the series that rules write, which come and go apart from the scraped ones."""
+        self._recorded = self._append(time_ms, samples, self._recorded)
+
+    def _append(
+        self, time_ms: int, samples: Iterable[tuple[Labels, float]], before: dict[Labels, Series]
+    ) -> dict[Labels, Series]:
         present: dict[Labels, Series] = {}
-        before = self._present
         for labels, value in samples:
             series = before.get(labels) or self.series(labels)
             series.append(time_ms, value)
@@ -99,7 +115,7 @@ class SeriesStore:
         for labels, series in before.items():
             if labels not in present:
                 series.end(time_ms)
-        self._present = present
+        return present
 
     def tidy(self, now_ms: int) -> None:
         """Looks after a small share of the series; called after each scrape, so that no call takes long."""
@@ -114,7 +130,7 @@ class SeriesStore:
                 self._forget(series)
 
     def _forget(self, series: Series) -> None:
-        if series.labels in self._present:
+        if series.labels in self._present or series.labels in self._recorded:
             return
         name = value_of(series.labels, NAME)
         named = self._by_name.get(name, {})

@@ -55,8 +55,11 @@ def parse_number(text: str) -> float | None:
         return None
 
 
-def show_number(value: float) -> str:
-    """The value as Prometheus's API writes it: shortest digits, an exponent outside 1e-6 to 1e21, `NaN`, `+Inf`."""
+def show_number(value: float, *, exponents: bool = True) -> str:
+    """The value as Prometheus's API writes it: shortest digits, `NaN`, `+Inf`, `-Inf`.
+
+    Outside 1e-6 to 1e21 it has an exponent, unless `exponents` is off, as in a scalar result.
+    """
     if math.isnan(value):
         return "NaN"
     if math.isinf(value):
@@ -64,7 +67,7 @@ def show_number(value: float) -> str:
     if value == 0:
         return "-0" if math.copysign(1, value) < 0 else "0"
     digits = repr(value)
-    plain = _SMALL <= abs(value) < _LARGE
+    plain = not exponents or _SMALL <= abs(value) < _LARGE
     if "e" not in digits and plain:
         return digits.removesuffix(".0")
     return _positional(digits) if plain else _scientific(digits)

@@ -6,7 +6,7 @@ from typing import Any
 from toban_sandbox.kube import errors, objects
 
 Tokens = list[str]
-END = "-"
+_PAST_THE_LAST = "-"
 
 
 def apply(target: Any, patch: Any) -> Any:
@@ -86,14 +86,14 @@ def _pointer(operation: dict[str, Any], field: str) -> Tokens:
     return [token.replace("~1", "/").replace("~0", "~") for token in text.split("/")[1:]]
 
 
-def _index(items: list[Any], token: str, *, end: bool = False) -> int:
-    if end and token == END:
+def _index(items: list[Any], step: str, *, end: bool = False) -> int:
+    if end and step == _PAST_THE_LAST:
         return len(items)
-    if not token.isascii() or not token.isdigit() or (token != "0" and token.startswith("0")):
+    if not step.isascii() or not step.isdigit() or (step != "0" and step.startswith("0")):
         raise errors.rejected_patch()
-    if int(token) >= len(items) + end:
+    if int(step) >= len(items) + end:
         raise errors.rejected_patch()
-    return int(token)
+    return int(step)
 
 
 def _step(value: Any, token: str) -> Any:

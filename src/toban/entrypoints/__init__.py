@@ -1,0 +1,1 @@
+"""The doors of Toban: web, command line. They import everything below and never each other."""

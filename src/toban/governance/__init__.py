@@ -1,0 +1,1 @@
+"""Who may do what, on whose approval, within which limits, and the record of it all."""

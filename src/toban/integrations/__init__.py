@@ -1,0 +1,1 @@
+"""One folder per product that Toban talks to. Nobody but the registry loads them; they never import each other."""

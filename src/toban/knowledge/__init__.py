@@ -1,0 +1,1 @@
+"""What Toban knows beyond one incident: which services there are and who calls whom."""

@@ -1,0 +1,1 @@
+"""Workflow templates: load them, check them, fill them. The shipped ones are in `library/`."""

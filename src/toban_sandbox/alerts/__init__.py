@@ -1,0 +1,1 @@
+"""Alerting of the simulated world: Prometheus's rules and Alertmanager's notifications."""

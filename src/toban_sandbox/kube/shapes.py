@@ -1,0 +1,159 @@
+"""The shape of each kind: which fields exist and what they hold, as the public API description tells.
+
+Read from lightkube's generated models, which list every field of every kind. The API checks bodies against it before
+anything else; values are `validation`'s matter.
+"""
+
+import dataclasses
+import functools
+import importlib
+import re
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from toban_sandbox.kube import errors, kinds, quantity
+
+Json = dict[str, Any]
+
+_MODULES = {
+    "": "core_v1",
+    "apps": "apps_v1",
+    "discovery.k8s.io": "discovery_v1",
+    "coordination.k8s.io": "coordination_v1",
+    "authorization.k8s.io": "authorization_v1",
+    "authentication.k8s.io": "authentication_v1",
+}
+_WRAPPED = re.compile(r"(Optional|List|Dict)\[(?:str, )?(.+)\]\Z")
+_GO_NAMES = {"int": "int32", "str": "string", "bool": "bool", "float": "float64"}
+_PYTHON_TYPES: dict[str, tuple[type, ...]] = {"int": (int,), "str": (str,), "bool": (bool,), "float": (int, float)}
+QUANTITY_RULE = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
+
+
+class Form(NamedTuple):
+    """What a field holds: `container` is `List`, `Dict` or nothing, `name` a scalar or a model out of `module`."""
+
+    container: str
+    module: str
+    name: str
+
+
+class WrongTypeError(ValueError):
+    """A field holds what it cannot; the message is the server's own."""
+
+
+def unknown_fields(kind: kinds.Kind, obj: Json) -> list[str]:
+    """Paths of fields that this kind does not have; ApiError 400 when a field holds the wrong type."""
+    module = _MODULES.get(kind.group)
+    if module is None or _model(module, kind.kind) is None:
+        return []
+    try:
+        return list(_check_model(obj, module, kind.kind, ""))
+    except WrongTypeError as wrong:
+        raise unhandled(kind, str(wrong)) from None
+
+
+def unhandled(kind: kinds.Kind, why: str) -> errors.ApiError:
+    """The 400 for a body that cannot be read as an object of its kind."""
+    return errors.bad_request(f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: {why}')
+
+
+def drop(obj: Json, paths: list[str]) -> None:
+    """Remove unknown fields in place."""
+    for path in paths:
+        value: Any = obj
+        steps = re.findall(r"[^.\[\]]+|\[\d+\]", path)
+        for step in steps[:-1]:
+            value = value[int(step[1:-1])] if step.startswith("[") else value.get(step)
+            if value is None:
+                break
+        if isinstance(value, dict):
+            value.pop(steps[-1], None)
+
+
+@functools.cache
+def _model(module: str, name: str) -> type | None:
+    loaded = importlib.import_module(f"lightkube.models.{module}")
+    found = getattr(loaded, name, None)
+    return found if isinstance(found, type) and dataclasses.is_dataclass(found) else None
+
+
+@functools.cache
+def _forms(module: str, name: str) -> dict[str, Form]:
+    model = _model(module, name)
+    if model is None:
+        return {}
+    found = {}
+    for field in dataclasses.fields(model):
+        wire = field.metadata.get("json", field.name)
+        found[wire] = _parsed(str(field.type).strip("'"), module)
+    return found
+
+
+def _parsed(annotation: str, module: str) -> Form:
+    container = ""
+    while wrapped := _WRAPPED.match(annotation):
+        if wrapped.group(1) != "Optional":
+            container = wrapped.group(1)
+        annotation = wrapped.group(2)
+    if "." in annotation:
+        module, _, annotation = annotation.rpartition(".")
+    return Form(container, module, annotation)
+
+
+def _check_model(value: Any, module: str, name: str, path: str) -> Iterator[str]:
+    forms = _forms(module, name)
+    if not forms:
+        return
+    if not isinstance(value, dict):
+        raise WrongTypeError(_wrong(value, f"{name}{_dotted(path)}", name))
+    for field, one in value.items():
+        below = f"{path}.{field}" if path else field
+        form = forms.get(field)
+        if form is None:
+            yield below
+        elif one is not None:
+            yield from _check_field(one, form, below, owner=name)
+
+
+def _check_field(value: Any, form: Form, path: str, *, owner: str) -> Iterator[str]:
+    if form.container == "List":
+        if not isinstance(value, list):
+            raise WrongTypeError(_wrong(value, f"{owner}{_dotted(path)}", f"[]{_go_name(form)}"))
+        for index, one in enumerate(value):
+            yield from _check_one(one, form, f"{path}[{index}]", owner=owner)
+    elif form.container == "Dict":
+        if not isinstance(value, dict):
+            raise WrongTypeError(_wrong(value, f"{owner}{_dotted(path)}", f"map[string]{_go_name(form)}"))
+        for key, one in value.items():
+            if one is not None:
+                yield from _check_one(one, form, f"{path}.{key}", owner=owner)
+    else:
+        yield from _check_one(value, form, path, owner=owner)
+
+
+def _check_one(value: Any, form: Form, path: str, *, owner: str) -> Iterator[str]:
+    if form.name == "Quantity":
+        if isinstance(value, (dict, list, bool)) or not quantity.is_quantity(value):
+            raise WrongTypeError(QUANTITY_RULE)
+    elif form.name == "IntOrString":
+        if isinstance(value, bool) or not isinstance(value, (int, str)):
+            raise WrongTypeError(_wrong(value, f"{owner}{_dotted(path)}", "intstr.IntOrString"))
+    elif form.name in _PYTHON_TYPES:
+        allowed = _PYTHON_TYPES[form.name]
+        if not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed):
+            raise WrongTypeError(_wrong(value, f"{owner}{_dotted(path)}", _go_name(form)))
+    else:
+        yield from _check_model(value, form.module, form.name, path)
+
+
+def _go_name(form: Form) -> str:
+    return _GO_NAMES.get(form.name, form.name)
+
+
+def _dotted(path: str) -> str:
+    return "." + re.sub(r"\[\d+\]", "", path) if path else ""
+
+
+def _wrong(value: Any, field: str, wanted: str) -> str:
+    names = {bool: "bool", int: "number", float: "number", str: "string", list: "array", dict: "object"}
+    return f"json: cannot unmarshal {names.get(type(value), 'null')} into Go struct field {field} of type {wanted}"

@@ -1,0 +1,54 @@
+"""Whether an object may be stored, in Kubernetes' own words; `check_create` and `check_update` are the doors.
+
+Called by the write handlers after defaults. It reads nothing but the objects in hand.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from toban_sandbox.kube import errors, kinds
+from toban_sandbox.kube.validation import data, metadata, pods, services, workloads
+
+Json = dict[str, Any]
+Causes = Iterator[errors.Cause]
+
+_CREATE: dict[str, Callable[[Json], Causes]] = {
+    "Pod": pods.check,
+    "Deployment": workloads.check_deployment,
+    "ReplicaSet": workloads.check_replicaset,
+    "Service": services.check,
+    "ConfigMap": data.check_configmap,
+    "Secret": data.check_secret,
+}
+_UPDATE: dict[str, Callable[[Json, Json], Causes]] = {
+    "Pod": pods.check_update,
+    "Deployment": workloads.check_selector_kept,
+    "ReplicaSet": workloads.check_selector_kept,
+    "Service": services.check_update,
+    "ConfigMap": data.check_immutable,
+    "Secret": data.check_immutable,
+}
+
+
+def check_create(kind: kinds.Kind, obj: Json) -> None:
+    """ApiError 422 when a new object is not valid."""
+    causes = list(metadata.check(kind, obj))
+    if kind.kind in _CREATE:
+        causes += _CREATE[kind.kind](obj)
+    _refuse(kind, obj, causes)
+
+
+def check_update(kind: kinds.Kind, new: Json, old: Json) -> None:
+    """ApiError 422 when an object may not become this."""
+    causes = list(metadata.check_update(new, old))
+    if kind.kind in _CREATE and kind.kind != "Pod":
+        causes += _CREATE[kind.kind](new)
+    if kind.kind in _UPDATE:
+        causes += _UPDATE[kind.kind](new, old)
+    _refuse(kind, new, causes)
+
+
+def _refuse(kind: kinds.Kind, obj: Json, causes: list[errors.Cause]) -> None:
+    if causes:
+        name = obj["metadata"].get("name") or obj["metadata"].get("generateName") or ""
+        raise errors.invalid(kind.about, str(name), causes)
