@@ -4,7 +4,7 @@
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -34,7 +34,7 @@ def services_from(
     """Services of one namespace, sorted by name.
 
     Each Kubernetes Service that selects something is one, and so is each Deployment that no Service selects.
-    `client_series` are label sets of `http_client_requests_total` with `service` and `peer` (and `namespace`, if known).
+    `client_series` are label sets of `http_client_requests_total`: `service`, `peer` and, if known, `namespace`.
     """
     cluster = Cluster(inventory)
     calls = _calls(client_series, cluster.namespace)
@@ -148,7 +148,7 @@ def callers(services: Mapping[str, Service], name: str) -> list[str]:
     return _reach(name, lambda one: sorted(other.name for other in services.values() if one in other.calls))
 
 
-def _reach(name: str, step: Any) -> list[str]:
+def _reach(name: str, step: Callable[[str], Iterable[str]]) -> list[str]:
     seen, queue = {name}, [name]
     for current in queue:
         for other in step(current):

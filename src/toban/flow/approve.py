@@ -1,13 +1,40 @@
-"""Approve: the moment at which a parked change is looked at again, because somebody voted or the time ran out."""
+"""Approve: people's votes on a change, and the moment at which a parked change is looked at again."""
 
 import sqlalchemy as sa
 
-from toban.governance import audit, intents
+from toban.governance import approvals, audit, intents
 from toban.kit.clock import Clock
+from toban.model.approval import Approval, Decision
 from toban.model.audit import AuditDraft, AuditResult
 from toban.model.change import Change, ChangeState
+from toban.model.security import SecurityContext
 from toban.model.timeline import Lane, Note
 from toban.store import changes, timeline
+
+
+def vote(connection: sa.Connection, context: SecurityContext, change_id: str, given: Approval, clock: Clock) -> Change:
+    """Store a person's vote and tell it on the timeline. Raises as `governance.approvals.vote` does."""
+    now = clock.now()
+    change = changes.get(connection, context.workspace, change_id)
+    after = approvals.vote(connection, context, change, given, now)
+    votes = changes.votes(connection, change_id)
+    agreed = sum(one.decision is Decision.APPROVE for one in votes)
+    done = "approved" if given.decision is Decision.APPROVE else "rejected"
+    text = f"{context.user_id} {done} {change_id}" + (f": {given.reason}" if given.reason else "")
+    facts = {
+        "change": change_id,
+        "voter": context.user_id,
+        "decision": given.decision,
+        "reason": given.reason,
+        "approvals": agreed,
+        "needed": change.approvals_needed,
+        "state": after.state,
+    }
+    note = Note(at=now, lane=Lane.PEOPLE, kind=f"change.{done}", text=text, actor=context.user_id, facts=facts)
+    timeline.append(connection, change.workspace, change.incident_id, note)
+    if after.state is ChangeState.REJECTED:
+        intents.release(connection, after)
+    return after
 
 
 def settle(connection: sa.Connection, change: Change, clock: Clock) -> Change:

@@ -30,7 +30,7 @@ class Correlator:
             self._refresh(connection, alert, now, joined=False)
             return
         known = services.all_of(connection, alert.workspace)
-        service = topology.service_of(alert.labels, known)
+        service = topology.service_of(alert.labels, list(known.values()))
         alert = alert.model_copy(update={"service": service})
         if event.state is AlertState.RESOLVED:
             # its firing was never seen: kept, so that a late firing of the same start finds it, but nothing to do
@@ -52,13 +52,21 @@ class Correlator:
         for incident in incidents.open_ones(connection, alert.workspace):
             members = alerts.of_incident(connection, incident.id)
             candidates.append(
-                grouping.Candidate(
+                grouping.OpenIncident(
                     incident=incident,
                     fingerprints=frozenset(member.fingerprint for member in members),
                     services=frozenset(member.service for member in members if member.service),
                 )
             )
-        return grouping.decide(alert, candidates, known, window_s=self._settings.window_s)
+        facts = grouping.AlertFacts(
+            fingerprint=alert.fingerprint,
+            service=alert.service,
+            name=alert.name,
+            at=alert.started_at,
+            labels=alert.labels,
+            environment=self._environment(alert, known.get(alert.service or "")),
+        )
+        return grouping.decide(facts, candidates, list(known.values()), window_s=self._settings.window_s)
 
     def _open(self, connection: sa.Connection, alert: Alert, known: dict[str, Service], now: datetime) -> Alert:
         service = known.get(alert.service or "")

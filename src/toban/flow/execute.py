@@ -4,7 +4,6 @@ Called by the pipeline's durable workflow; every function may run again after a 
 Errors of reading come through with `retry_after`; what a write came to is always in the change itself.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,7 +15,6 @@ from toban.governance.gate import Gate, Place
 from toban.kit import dag
 from toban.kit.clock import Clock
 from toban.model.change import Change, ChangeState, Step, StepState
-from toban.model.environment import Environment
 from toban.model.security import SecurityContext
 from toban.model.timeline import Lane, Note
 from toban.model.verification import CheckResult
@@ -29,11 +27,10 @@ _SIGNAL_TRIES = 10
 class Executor:
     """Brings changes from APPROVED to EXECUTED, FAILED, UNKNOWN or OBSOLETE, and back by rollback."""
 
-    def __init__(self, database: Database, clock: Clock, gate: Gate, autonomy: Mapping[Environment, Any]) -> None:
+    def __init__(self, database: Database, clock: Clock, gate: Gate) -> None:
         self._database = database
         self._clock = clock
         self._gate = gate
-        self._autonomy = autonomy
 
     async def still_wanted(self, change: Change, read: signals.Read | None) -> str:
         """Measure the signals again; empty while one is there, else why the change has lost its reason."""
@@ -120,7 +117,7 @@ class Executor:
 
     async def _prepare_rollback(self, context: SecurityContext, change: Change) -> tuple[tuple[Step, ...], str]:
         prepared: list[Step] = []
-        place = Place(change.environment, self._autonomy[change.environment], change.incident_id)
+        place = Place(change.environment, change.incident_id)
         for step in reversed([one for one in change.steps if one.state is StepState.EXECUTED]):
             if step.rollback is None:
                 return (), f"{step.action} has no way back"

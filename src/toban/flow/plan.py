@@ -21,17 +21,13 @@ from toban.model.audit import AuditDraft, AuditResult
 from toban.model.casefile import CaseFile
 from toban.model.change import BEFORE_DISPATCH, Change, ChangeState, Signal, Step
 from toban.model.diagnosis import Diagnosis, Hypothesis
-from toban.model.environment import Environment
 from toban.model.incident import Incident, IncidentState
-from toban.model.risk import RiskLevel
 from toban.model.security import SecurityContext
 from toban.model.timeline import Lane, Note
 from toban.runbooks.runbook import Runbook
 from toban.store import casefile, changes, counters, incidents, services, timeline
 from toban.store.database import Database
 
-_APPROVE_WITHIN = {RiskLevel.HIGH_RISK: timedelta(minutes=30)}
-_APPROVE_WITHIN_DEFAULT = timedelta(hours=4)
 _SIGNALS = 5
 
 
@@ -52,13 +48,11 @@ class Planner:
         clock: Clock,
         gate: Gate,
         runbooks: Mapping[str, Runbook],
-        autonomy: Mapping[Environment, policy.Autonomy],
     ) -> None:
         self._database = database
         self._clock = clock
         self._gate = gate
         self._runbooks = runbooks
-        self._autonomy = autonomy
 
     async def plan(self, context: SecurityContext, workspace: str, incident_id: str) -> Planned:
         """Plan the incident's change. Errors of the target system come through; refusals are reasons."""
@@ -98,7 +92,7 @@ class Planner:
         if absent:
             raise InvalidInputError(f"the diagnosis does not give {', '.join(absent)}")
         snapshots = await self._snapshots(incident.workspace, runbook, best)
-        place = Place(incident.environment, self._autonomy[incident.environment], incident.id)
+        place = Place(incident.environment, incident.id)
         prepared = []
         for step, params in runbook.filled(best.facts, snapshots):
             call = ActionCall(action=step.action, params=params)
@@ -127,8 +121,8 @@ class Planner:
         now = self._clock.now()
         incident = file.incident
         best = diagnosis.hypotheses[0]
-        risk = max((step.risk for step in steps), key=lambda one: one.rank)
-        decision = policy.decide(risk, incident.environment, self._autonomy[incident.environment], self._gate.rules)
+        risk = policy.highest(step.risk for step in steps)
+        decision = self._gate.rules.decide(risk, incident.environment)
         change = Change(
             id=counters.take(connection, "CHG"),
             workspace=incident.workspace,
@@ -148,7 +142,7 @@ class Planner:
             finding_ids=tuple(evidence.finding_id for evidence in best.supports),
             nonce=secrets.token_hex(16),
             created_at=now,
-            approve_by=now + _APPROVE_WITHIN.get(risk, _APPROVE_WITHIN_DEFAULT),
+            approve_by=now + timedelta(seconds=decision.rule.approve_within_s),
         )
         change = change.model_copy(update={"digest": change_model.digest(change)})
         changes.insert(connection, change)

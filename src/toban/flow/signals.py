@@ -1,4 +1,4 @@
-"""Measures the signal that started an incident: by its rule in Prometheus where there is one, else by the alert's own state.
+"""Measures the signal that started an incident: by its rule in Prometheus, else by the alert's own state.
 
 Used by execute (is it still there?) and verify (is it gone?). Absence counts only with proof that somebody looked: a
 rule that is not evaluated, or not found, is no data.

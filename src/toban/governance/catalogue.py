@@ -1,4 +1,4 @@
-"""The catalogue: every action there is, by name, with its parameters checked. Filled by `app.py` from the integrations."""
+"""The catalogue: every action there is, by name, with its parameters checked. `app.py` fills it."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any

@@ -33,7 +33,7 @@ from toban.model.audit import AuditDraft, AuditResult
 from toban.model.change import Change, Step, StepState
 from toban.model.environment import Environment
 from toban.model.record import JsonValue
-from toban.model.security import PrincipalType, SecurityContext
+from toban.model.security import SecurityContext
 from toban.model.verification import Check, CheckResult
 from toban.plugins.action import Parameters, ReadAction, WriteAction, gate_open
 from toban.store import changes
@@ -51,7 +51,6 @@ class Place:
     """Where and for whom a step is prepared."""
 
     environment: Environment
-    autonomy: policy.Autonomy
     incident_id: str = ""
 
 
@@ -188,7 +187,7 @@ class Gate:
             if reason:
                 return Dispatched(change, reason)
             begun = await self._database.write(
-                intents.begin, change, step_id, context, self._clock.now(), self.rules, self._home
+                intents.begin, change, step_id, intents.Moment(context, self._clock.now(), self.rules, self._home)
             )
             if begun.refused:
                 return Dispatched(begun.change, begun.refused)

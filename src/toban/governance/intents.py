@@ -29,19 +29,22 @@ class Begun:
     refused: str = ""
 
 
-def begin(
-    connection: sa.Connection,
-    change: Change,
-    step_id: str,
-    context: SecurityContext,
-    now: datetime,
-    rules: policy.Policy,
-    home: Path,
-) -> Begun:
+@dataclass(frozen=True)
+class Moment:
+    """By whom, when and under which rules a step is begun."""
+
+    context: SecurityContext
+    now: datetime
+    rules: policy.Policy
+    home: Path
+
+
+def begin(connection: sa.Connection, change: Change, step_id: str, moment: Moment) -> Begun:
     """Check everything that can forbid the step at this moment; take the leases; write intent and audit row."""
     current = changes.get(connection, change.workspace, change.id)
     step = change_model.step_of(current, step_id)
-    reason = _forbidden(connection, current, step, now, rules, home)
+    now = moment.now
+    reason = _forbidden(connection, current, step, moment)
     if reason:
         return Begun(current, reason)
     for target in step.targets:
@@ -52,29 +55,27 @@ def begin(
         current = changes.update(connection, current, state=ChangeState.DISPATCHING, dispatched_at=now)
     action_id = f"{change.id}:{step_id}:1"
     current = changes.update_step(connection, current, step_id, state=StepState.DISPATCHING, action_id=action_id)
-    _audit(connection, current, step_id, AuditResult.STARTED, "", context.user_id, now)
+    _audit(connection, current, step_id, (AuditResult.STARTED, f"for {moment.context.user_id}"), now)
     return Begun(current)
 
 
-def _forbidden(
-    connection: sa.Connection, change: Change, step: Step, now: datetime, rules: policy.Policy, home: Path
-) -> str:
+def _forbidden(connection: sa.Connection, change: Change, step: Step, moment: Moment) -> str:
     if change.state is ChangeState.ROLLING_BACK:
         return ""  # approved together with the change; only the kill switch of a person stops it, in `flow/execute.py`
     if change.state not in {ChangeState.APPROVED, ChangeState.DISPATCHING}:
         return f"{change.id} is {change.state}"
-    if change.policy_version != rules.version:
+    if change.policy_version != moment.rules.version:
         return "the policy changed since this was planned"
     if change.state is ChangeState.APPROVED:
-        stale = approvals.obsolete_reason(change, changes.votes(connection, change.id), now)
+        stale = approvals.obsolete_reason(change, changes.votes(connection, change.id), moment.now)
         if stale:
             return stale
     halt = killswitch.check(
-        connection, home, workspace=change.workspace, environment=change.environment, action=step.action
+        connection, moment.home, workspace=change.workspace, environment=change.environment, action=step.action
     )
     if halt:
         return f"halted ({halt.scope}): {halt.reason}"
-    verdict = limits.check(connection, change, step, now)
+    verdict = limits.check(connection, change, step, moment.now)
     return "" if verdict.ok else verdict.reason
 
 
@@ -82,7 +83,7 @@ def note_second_dispatch(connection: sa.Connection, change: Change, step_id: str
     """Write down that the step is sent once more, since the probe proved it absent."""
     current = changes.get(connection, change.workspace, change.id)
     current = changes.update_step(connection, current, step_id, message="absent after the first dispatch; sent again")
-    _audit(connection, current, step_id, AuditResult.STARTED, "absent by probe, sent again", "toban", now)
+    _audit(connection, current, step_id, (AuditResult.STARTED, "absent by probe, sent again"), now)
     return current
 
 
@@ -96,7 +97,7 @@ def finish(
         StepState.EXECUTED: AuditResult.SUCCEEDED,
         StepState.UNKNOWN: AuditResult.UNKNOWN,
     }.get(state, AuditResult.FAILED)
-    _audit(connection, current, step_id, result, message, "toban", now)
+    _audit(connection, current, step_id, (result, message), now)
     return current
 
 
@@ -114,25 +115,19 @@ def changed_recently(connection: sa.Connection, incident_id: str, targets: Seque
 
 
 def _audit(
-    connection: sa.Connection,
-    change: Change,
-    step_id: str,
-    result: AuditResult,
-    reason: str,
-    actor: str,
-    now: datetime,
+    connection: sa.Connection, change: Change, step_id: str, came: tuple[AuditResult, str], now: datetime
 ) -> None:
     step = change_model.step_of(change, step_id)
     audit.append(
         connection,
         AuditDraft(
             workspace=change.workspace,
-            actor=actor,
+            actor="toban",
             actor_type="service",
             operation=f"action.{step.action}",
             subject=change.id,
-            result=result,
-            reason=reason,
+            result=came[0],
+            reason=came[1],
             details={
                 "step": step_id,
                 "action_id": step.action_id,

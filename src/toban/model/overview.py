@@ -1,13 +1,12 @@
-"""The overview: a few numbers that tell a tired person how things stand."""
+"""The overview: how many alerts became how many incidents, and what waits for people."""
 
 from toban.model.record import Record
 
 
 class Overview(Record):
-    """Counts of one workspace. `seq` is the newest timeline entry's, where a live list starts to listen."""
+    """Counts of one workspace."""
 
-    alerts_received: int = 0
-    incidents_open: int = 0
-    incidents_total: int = 0
-    approvals_open: int = 0
-    seq: int = 0
+    alerts_received: int
+    incidents_open: int
+    incidents_total: int
+    approvals_open: int

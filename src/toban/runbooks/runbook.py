@@ -1,7 +1,7 @@
 """Runbooks: YAML graphs of steps, checked when they are loaded, with the line of every mistake.
 
-Called by `flow/plan.py`, which fills a runbook's parameters from a hypothesis and turns its steps into a change. Nothing
-here runs a step.
+Called by `flow/plan.py`, which fills a runbook's parameters from a hypothesis and turns its steps into a change.
+Nothing here runs a step.
 """
 
 from collections.abc import Iterable, Mapping

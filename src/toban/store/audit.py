@@ -49,7 +49,7 @@ def event_hash(event: dict[str, Any]) -> str:
 
 def append(connection: sa.Connection, draft: AuditDraft, now: datetime) -> AuditEvent:
     """Put an event at the end of the chain, in the caller's transaction."""
-    # The counter first: its row lock makes appending transactions take turns on PostgreSQL, where there is no write lock.
+    # The counter first: on PostgreSQL, which has no write lock, its row lock makes appending transactions take turns.
     spoken = counters.take(connection, "AUD")
     last = connection.execute(sa.select(_A.c.seq, _A.c.hash).order_by(_A.c.seq.desc()).limit(1)).first()
     body = _portable(rows.json_of(draft))
@@ -99,8 +99,7 @@ def in_order(connection: sa.Connection, *, after: int = 0, until: int | None = N
 
 
 def checked(row: dict[str, Any]) -> dict[str, Any]:
-    """The event of a row. Where a column says something else than the record, the column's word is taken: it then fails
-    the hash, and the forged row is found by whoever verifies."""
+    """The event of a row; a column that says something else than the record wins, so that the forged row fails its hash."""
     record: dict[str, Any] = dict(row["record"])
     return record | {name: row[name] for name in COLUMNS}
 

@@ -43,7 +43,7 @@ def get(connection: sa.Connection, workspace: str, change_id: str) -> Change:
     return rows.record_of(Change, record)
 
 
-def update(connection: sa.Connection, change: Change, **fields: Any) -> Change:
+def update(connection: sa.Connection, /, change: Change, **fields: Any) -> Change:
     """Store `fields` if nobody else changed it since `change` was read.
 
     Raises ConflictError when it moved on, InvalidTransitionError when the state table does not allow the new state.
@@ -62,7 +62,7 @@ def update(connection: sa.Connection, change: Change, **fields: Any) -> Change:
     return after
 
 
-def update_step(connection: sa.Connection, change: Change, step_id: str, **fields: Any) -> Change:
+def update_step(connection: sa.Connection, /, change: Change, step_id: str, **fields: Any) -> Change:
     """Store `fields` in one step, by the same rules as `update`."""
     step = change_model.step_of(change, step_id)
     state: StepState = fields.get("state", step.state)

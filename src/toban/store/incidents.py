@@ -39,7 +39,7 @@ def get(connection: sa.Connection, workspace: str, incident_id: str) -> Incident
     return rows.record_of(Incident, record)
 
 
-def update(connection: sa.Connection, incident: Incident, **changes: Any) -> Incident:
+def update(connection: sa.Connection, /, incident: Incident, **changes: Any) -> Incident:
     """Store `changes` if nobody else did since `incident` was read.
 
     Raises ConflictError when it moved on and InvalidTransitionError when its state table does not allow the new state.
@@ -56,7 +56,9 @@ def update(connection: sa.Connection, incident: Incident, **changes: Any) -> Inc
     return after
 
 
-def move(connection: sa.Connection, workspace: str, incident_id: str, state: IncidentState, **changes: Any) -> Incident:
+def move(
+    connection: sa.Connection, /, workspace: str, incident_id: str, state: IncidentState, **changes: Any
+) -> Incident:
     """Read the incident and bring it to `state`; nothing happens if it is there already."""
     incident = get(connection, workspace, incident_id)
     if incident.state is state and not changes:

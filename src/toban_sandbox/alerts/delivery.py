@@ -68,9 +68,12 @@ class HttpPoster:
 
 
 class AlertSender:
-    """All receivers; for each one its own groups and its own record of what it was told."""
+    """All receivers; for each one its own groups and its own record of what it was told.
 
-    def __init__(self, clock: Clock, policy: Policy, *, metrics_url: str, post: Post) -> None:
+    `clock` tells which clock runs now, since a reset brings a new one.
+    """
+
+    def __init__(self, policy: Policy, *, clock: Callable[[], Clock], metrics_url: str, post: Post) -> None:
         self._clock = clock
         self._policy = policy
         self._metrics_url = metrics_url
@@ -90,7 +93,7 @@ class AlertSender:
 
     def tick(self, alerts: list[Alert]) -> None:
         """Looks at the alerts' state and starts sending what is due."""
-        now = self._clock.time()
+        now = self._clock().time()
         for receiver, dispatcher in self._receivers.values():
             dispatcher.take_in(alerts, now)
             for flush in dispatcher.due(now):
@@ -104,14 +107,14 @@ class AlertSender:
             body = payload.message(receiver.name, flush.group, flush.notices, external_url=self._metrics_url)
             success = await self._send(receiver, json.dumps(body).encode())
         finally:
-            dispatcher.delivered(flush, success=success, now=self._clock.time())
+            dispatcher.delivered(flush, success=success, now=self._clock().time())
 
     async def _send(self, receiver: Receiver, body: bytes) -> bool:
         """Whether the receiver took it; tries again after 5xx and connection errors for a while, not after 4xx."""
         headers = {"Content-Type": "application/json", "User-Agent": "Alertmanager/0.25.0"}
         if receiver.token:
             headers["Authorization"] = f"Bearer {receiver.token}"
-        wait, end = _FIRST_WAIT_S, self._clock.time() + RETRIED_FOR_S
+        wait, end = _FIRST_WAIT_S, self._clock().time() + RETRIED_FOR_S
         while True:
             try:
                 status = await self._post(receiver.url, body, headers)
@@ -123,10 +126,10 @@ class AlertSender:
                 reason, final = f"unexpected status code {status}", status < _SERVER_ERROR
             current = self._receivers.get(receiver.name)
             removed = current is None or current[0] is not receiver
-            if final or removed or self._clock.time() + wait > end:
+            if final or removed or self._clock().time() + wait > end:
                 _log.warning("receiver %s was not told: %s", receiver.name, reason)
                 return False
-            await self._clock.sleep(wait)
+            await self._clock().sleep(wait)
             wait = min(wait * _GROWTH, _LONGEST_WAIT_S)
 
     async def close(self) -> None:

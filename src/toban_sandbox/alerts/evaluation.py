@@ -84,6 +84,14 @@ class RuleEvaluator:
     def firing(self) -> list[Alert]:
         return [alert for alert in self.alerts() if alert.state == "firing"]
 
+    def resolve_all(self, now: float) -> list[Alert]:
+        """Ends every alert, as when the world it belongs to ends; returns those that had fired."""
+        for _, states in self._groups:
+            for state in states:
+                for alert in list(state.alerts.values()):
+                    _gone(state.alerts, alert, now)
+        return self.alerts()
+
     def series(self) -> list[tuple[Labels, float]]:
         """The ALERTS and ALERTS_FOR_STATE samples of this moment."""
         samples: list[tuple[Labels, float]] = []

@@ -47,9 +47,7 @@ class DeploymentController(loop.Controller):
             return
         new = next((one for one in replicasets if rollout.same_template(one, deployment)), None)
         olds = [one for one in replicasets if one is not new]
-        if deployment["spec"].get("paused"):
-            self._resize(deployment, new, olds)
-        elif rollout.was_resized(deployment, replicasets):
+        if deployment["spec"].get("paused") or rollout.was_resized(deployment, replicasets):
             self._resize(deployment, new, olds)
         elif deployment["spec"]["strategy"]["type"] == "Recreate":
             self._recreate(deployment, new, olds)

@@ -1,6 +1,7 @@
 """What all controllers share: a queue of keys without repeats, and the loop that brings each key's object to its goal.
 
-A controller learns of changes by the store's call-back, puts keys into its queue and does its work in `sync`. Nothing polls.
+A controller learns of changes by the store's call-back, puts keys into its queue and does its work in `sync`.
+Nothing polls.
 """
 
 import asyncio
@@ -109,7 +110,7 @@ class Controller(ABC):
         except errors.ApiError as refused:
             _log.debug("%s: %r refused: %s", type(self).__name__, key, refused)
             self.queue.retry(key)
-        except Exception:
+        except Exception:  # noqa: BLE001 -- the border between the loop and one object
             # One object that cannot be handled must not stop the loop for all others.
             _log.exception("%s failed on %r", type(self).__name__, key)
             self.queue.retry(key)

@@ -86,25 +86,27 @@ def _progress(deployment: Json, new: Json | None, found: Json, *, now: datetime)
     """The condition Progressing as it should be now; None to leave it as it is."""
     known = objects.condition(deployment, PROGRESSING)
     reason = known["reason"] if known else ""
-    if deployment["spec"].get("paused"):
-        return None if reason == PAUSED else (PROGRESSING, "Unknown", PAUSED, "Deployment is paused")
-    if reason == PAUSED:
-        return PROGRESSING, "Unknown", RESUMED, "Deployment is resumed"
+    if deployment["spec"].get("paused") or reason == PAUSED:
+        return _pause(deployment, reason)
     about = f'ReplicaSet "{objects.name_of(new)}"' if new is not None else f'Deployment "{objects.name_of(deployment)}"'
     if is_complete(deployment, found):
         return PROGRESSING, "True", COMPLETE, f"{about} has successfully progressed."
-    if new is None:
+    if new is None or (reason == COMPLETE and found.get("replicas", 0) == found.get("updatedReplicas", 0)):
         return None
-    if known is None or (reason == COMPLETE and found.get("replicas", 0) != found.get("updatedReplicas", 0)):
+    if known is None or reason == COMPLETE:
         text = f'Created new replica set "{objects.name_of(new)}"'
         return PROGRESSING, "True", "NewReplicaSetCreated", text
-    if reason == COMPLETE:
-        return None
     if _moves(deployment.get("status") or {}, found):
         return PROGRESSING, "True", "ReplicaSetUpdated", f"{about} is progressing."
     if _is_late(deployment, known, now):
         return PROGRESSING, "False", MISSED, f"{about} has timed out progressing."
     return None
+
+
+def _pause(deployment: Json, reason: str) -> tuple[str, str, str, str] | None:
+    if not deployment["spec"].get("paused"):
+        return PROGRESSING, "Unknown", RESUMED, "Deployment is resumed"
+    return None if reason == PAUSED else (PROGRESSING, "Unknown", PAUSED, "Deployment is paused")
 
 
 def _moves(before: Json, found: Json) -> bool:

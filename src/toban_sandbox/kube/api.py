@@ -1,6 +1,6 @@
-"""The HTTPS face of the simulated cluster: who asks, may they, what is answered, and what is noted down about it.
+"""The HTTPS face of the simulated cluster: who asks, whether they may, what is answered, what is noted down.
 
-`build_app` is called by the sandbox's entry point and by tests. What an answer contains is made in `reading`, `writing`,
+"""The HTTPS face of the simulated cluster: who asks, whether they may, what is answered, what is noted down.
 `deletion`, `watching` and `subresources`; this module only finds out which of them is meant.
 """
 

@@ -43,7 +43,7 @@ class RestoreParameters(paths.ObjectParameters):
 
 
 class RestoreConfigMap(WriteAction[RestoreParameters]):
-    """`DryRun` counts the pods that refer to the ConfigMap: touched are those that wait for it."""
+    """Only adds: `DryRun.touched_replicas` is 0, the total is the number of pods that refer to the ConfigMap."""
 
     parameters = RestoreParameters
     spec = ActionSpec(
@@ -70,7 +70,7 @@ class RestoreConfigMap(WriteAction[RestoreParameters]):
             place = f"ConfigMap {params.namespace}/{params.name}"
             raise InvalidInputError(f"{place} exists already; nothing to restore")
         ref = ObjectRef(kind="ConfigMap", namespace=params.namespace, name=params.name)
-        return (Target(ref=ref, spec_hash=documents.spec_hash(_object(params, "")), exists=False),)
+        return (Target(ref=ref, exists=False),)
 
     async def dry_run(self, params: RestoreParameters, targets: tuple[Target, ...]) -> DryRun:
         possible, origin, warnings = True, "server-side dry-run", tuple[str, ...]()
@@ -150,9 +150,9 @@ class RestoreConfigMap(WriteAction[RestoreParameters]):
 def uses(spec: dict[str, Any], name: str) -> bool:
     """Whether a pod's spec refers to the ConfigMap `name`: by variables or by volumes, projected ones included."""
     for container in [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]:
-        sources = [one.get("configMapRef") or {} for one in container.get("envFrom") or ()]
-        for variable in container.get("env") or ():
-            sources.append((variable.get("valueFrom") or {}).get("configMapKeyRef") or {})
+        whole = [one.get("configMapRef") or {} for one in container.get("envFrom") or ()]
+        keys = [(one.get("valueFrom") or {}).get("configMapKeyRef") or {} for one in container.get("env") or ()]
+        sources = whole + keys
         if any(source.get("name") == name for source in sources):
             return True
     for volume in spec.get("volumes") or ():

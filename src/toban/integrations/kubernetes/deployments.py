@@ -8,7 +8,8 @@ import inspect
 import sys
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any, NamedTuple, TypeVar
+from types import ModuleType
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 from toban.errors import InvalidInputError, UpstreamConflictError, UpstreamError, UpstreamRefusedError
 from toban.integrations.kubernetes import access, documents, failures, paths, rollouts
@@ -38,6 +39,8 @@ class DeploymentAction(WriteAction[P]):
     `DryRun.touched_replicas` is how many replicas the rollout may take away at the same time.
     """
 
+    behind: ClassVar[tuple[ModuleType, ...]] = (documents, rollouts)
+
     def __init__(self, api: Api) -> None:
         self._api = api
 
@@ -50,9 +53,9 @@ class DeploymentAction(WriteAction[P]):
         return ""
 
     def handler_digest(self) -> str:
-        """SHA-256 over the source of every class behind this action, and of what plans and writes for it."""
+        """SHA-256 over the source of every class of this action, and of the modules `behind` it."""
         modules = {one.__module__ for one in type(self).__mro__ if one.__module__.startswith(f"{__package__}.")}
-        modules |= {documents.__name__, rollouts.__name__}
+        modules |= {module.__name__ for module in self.behind}
         source = "\n".join(inspect.getsource(sys.modules[name]) for name in sorted(modules))
         return hashlib.sha256(f"{type(self).__qualname__}\n{source}".encode()).hexdigest()
 
@@ -67,9 +70,10 @@ class DeploymentAction(WriteAction[P]):
         return (_target(params, live),)
 
     async def dry_run(self, params: P, targets: tuple[Target, ...]) -> DryRun:
-        live = await self._live(params, targets)
+        live = await self.live(params, targets)
         planned = await self._planned(params, live)
-        patch = documents.patch(planned, resource_version=targets[0].resource_version, action_id=_SAMPLE)
+        version = documents.metadata(live).get("resourceVersion", "")
+        patch = documents.patch(planned, resource_version=version, action_id=_SAMPLE)
         possible, origin, warnings = True, _SERVER, tuple[str, ...]()
         try:
             planned, warnings = await self._api.patch(_path(params), patch, dry_run=True)
@@ -86,7 +90,9 @@ class DeploymentAction(WriteAction[P]):
         )
 
     async def run(self, params: P, targets: tuple[Target, ...], action_id: str) -> Outcome:
-        live = await self._live(params, targets)
+        live = await self.live(params, targets)
+        if documents.metadata(live).get("resourceVersion") != targets[0].resource_version:
+            raise UpstreamConflictError(f"{targets[0].ref} changed since it was read; nothing was written")
         try:
             planned = await self._planned(params, live)
         except InvalidInputError as error:
@@ -152,11 +158,13 @@ class DeploymentAction(WriteAction[P]):
         found = rollouts.owned(pods.items, newest[0]) if newest else []
         return [pod for pod in found if not documents.metadata(pod).get("deletionTimestamp")]
 
-    async def _live(self, params: P, targets: tuple[Target, ...]) -> Json:
-        """The Deployment, if it is still exactly the target; else UpstreamConflictError."""
-        live = await self._api.get(_path(params))
-        meta, target = documents.metadata(live), targets[0]
-        if (meta.get("uid"), meta.get("resourceVersion")) != (target.uid, target.resource_version):
+    async def live(self, params: P, targets: tuple[Target, ...]) -> Json:
+        """The Deployment, if spec and labels are still the target's; its status may have moved on.
+
+        Raises UpstreamConflictError if they are not.
+        """
+        live, target = await self._api.get(_path(params)), targets[0]
+        if (documents.metadata(live).get("uid"), documents.spec_hash(live)) != (target.uid, target.spec_hash):
             raise UpstreamConflictError(f"{target.ref} changed since it was read; nothing was written")
         return live
 

@@ -43,6 +43,7 @@ class SetMemoryLimit(DeploymentAction[MemoryLimitParameters]):
         risk=RiskLevel.MEDIUM_RISK,
         reversible=True,
     )
+    behind = (*DeploymentAction.behind, quantity)
 
     async def plan(self, params: MemoryLimitParameters, live: Json) -> Plan:
         template = copy.deepcopy(live["spec"]["template"])
@@ -57,7 +58,7 @@ class SetMemoryLimit(DeploymentAction[MemoryLimitParameters]):
 
     async def undo(self, params: MemoryLimitParameters, targets: tuple[Target, ...]) -> ActionCall | None:
         """The old limit; the present revision where a limit alone would not bring back what is there now."""
-        live = await self._live(params, targets)
+        live = await self.live(params, targets)
         resources = _container(params, live["spec"]["template"]).get("resources") or {}
         old, request = (resources.get("limits") or {}).get("memory"), (resources.get("requests") or {}).get("memory")
         lowers_request = request is not None and quantity.in_bytes(request) > quantity.in_bytes(params.limit)

@@ -1,10 +1,10 @@
-"""The read actions: what is in a namespace, which namespaces there are, what a container said. Called by the Gate alone.
+"""The read actions: what is in a namespace, which namespaces there are, what a container said. Called by the Gate.
 
 Objects come as the API gives them, without managedFields. Secrets are never asked for.
 """
 
 import asyncio
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -81,7 +81,7 @@ class Inventory(ReadAction[InventoryParameters]):
         reads = [self._api.get(f"{paths.NAMESPACES}/{namespace}")]
         lists = [self._api.collect(path, most=most) for path, most in collections.values()]
         # All are let run to their end, so that no request is left behind when one of them fails.
-        answers = await asyncio.gather(*reads, *lists, return_exceptions=True)
+        answers: list[Any] = await asyncio.gather(*reads, *lists, return_exceptions=True)
         found: Json = {"namespace": None, **{kind: [] for kind in collections}}
         missing: list[str] = []
         for kind, answer in zip(found, answers, strict=True):

@@ -56,7 +56,7 @@ class RollbackDeployment(DeploymentAction[RollbackParameters]):
 
     async def undo(self, params: RollbackParameters, targets: tuple[Target, ...]) -> ActionCall | None:
         """Back to the revision that is the present one now."""
-        live = await self._live(params, targets)
+        live = await self.live(params, targets)
         return revision_call(params, live)
 
 

@@ -1,0 +1,112 @@
+"""Everything one diagnosis looks at, made easy to ask: findings by code and service, symptoms, who calls whom.
+
+Built by `join` and read by all parts of `rootcause`. It weighs nothing.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from toban.analysis import topology
+from toban.model.alert import Alert, AlertState
+from toban.model.finding import Finding
+from toban.model.incident import Incident
+from toban.model.service import ObjectRef, Service
+
+TROUBLES = frozenset(
+    {
+        "container.oom_killed",
+        "container.killed",
+        "container.image_unavailable",
+        "config.missing",
+        "container.crash_loop",
+        "container.liveness_failed",
+        "pod.unschedulable",
+        "pod.not_ready",
+        "rollout.stuck",
+        "deployment.unavailable",
+    }
+)
+"""States of objects that are wrong by themselves."""
+
+SYMPTOMS = frozenset({"metric.error_share", "metric.latency_p95"})
+"""Metrics that a caller gets from its callees."""
+
+
+class Situation:
+    """One incident with its alerts, findings and services."""
+
+    def __init__(
+        self,
+        incident: Incident,
+        alerts: Sequence[Alert],
+        findings: Sequence[Finding],
+        services: Sequence[Service],
+        missing: Sequence[str] = (),
+    ) -> None:
+        self.incident = incident
+        self.alerts = sorted(alerts, key=lambda alert: (alert.started_at, alert.id))
+        self.findings = sorted({one.id: one for one in findings}.values(), key=lambda one: (one.code, one.id))
+        self.services = {service.name: service for service in sorted(services, key=lambda one: one.name)}
+        self.missing = tuple(missing)
+        self._troubled = {one.service for one in self.findings if one.code in TROUBLES and one.service}
+
+    @property
+    def started_at(self) -> datetime:
+        """When the first effect was reported."""
+        return min([self.incident.started_at, *(alert.started_at for alert in self.alerts)])
+
+    @property
+    def affected(self) -> set[str]:
+        """Services that an alert or the incident names."""
+        named = {self.incident.service, *self.incident.services, *(alert.service for alert in self.alerts)}
+        return {name for name in named if name}
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether every alert is resolved."""
+        return bool(self.alerts) and all(alert.state is AlertState.RESOLVED for alert in self.alerts)
+
+    @property
+    def lacks_metrics(self) -> bool:
+        return any(entry.startswith("prometheus") for entry in self.missing)
+
+    def of(self, *codes: str) -> Iterator[Finding]:
+        return (finding for finding in self.findings if finding.code in codes)
+
+    def about(self, workload: ObjectRef, *codes: str) -> list[Finding]:
+        """Findings about a workload, whatever the container; of the given codes only, if any are given."""
+        return [one for one in self.findings if same_workload(one.subject, workload) and (not codes or one.code in codes)]
+
+    def symptoms(self, service: str | None) -> list[Finding]:
+        """Errors and slowness of a service itself, above its normal."""
+        return [one for one in self.of(*SYMPTOMS) if one.service == service]
+
+    def in_trouble(self, service: str) -> bool:
+        return service in self._troubled or bool(self.symptoms(service))
+
+    def callees(self, service: str) -> list[str]:
+        """Services that `service` needs, directly or not, without those that need it in turn."""
+        above = set(topology.callers(self.services, service))
+        return [name for name in topology.callees(self.services, service) if name not in above]
+
+    def callers(self, service: str) -> list[str]:
+        return topology.callers(self.services, service)
+
+    def explaining_callee(self, service: str | None) -> str | None:
+        """The nearest callee in trouble: what its callers suffer is its doing. None where no callee has any."""
+        if not service:
+            return None
+        return next((name for name in self.callees(service) if self.in_trouble(name)), None)
+
+    def is_connected(self, service: str | None) -> bool | None:
+        """Whether trouble in `service` can reach an alerting service; None where topology cannot tell."""
+        affected = self.affected
+        if not service or not affected:
+            return None
+        if service in affected or affected & set(self.callers(service)):
+            return True
+        return False if any(entry.calls for entry in self.services.values()) else None
+
+
+def same_workload(one: ObjectRef, other: ObjectRef) -> bool:
+    return (one.kind, one.namespace, one.name) == (other.kind, other.namespace, other.name)
