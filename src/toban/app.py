@@ -8,12 +8,13 @@ import fcntl
 import ipaddress
 import os
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
 import structlog
 
+from toban import __version__
 from toban.engine.durable import Engine
 from toban.errors import ConfigurationError, NotFoundError, StorageError, TobanError, UnauthenticatedError
 from toban.flow import approve
@@ -83,8 +84,8 @@ class Toban:
         self._watcher = Watcher(
             self.database, self.workspace, settings.workspace.namespaces, settings.workspace.environments
         )
-        self._passwords = Passwords()
-        self._sign_in = SignIn(self.database, self._passwords, Patience())
+        self.passwords = Passwords()
+        self._sign_in = SignIn(self.database, self.passwords, Patience())
         self._local_csrf = secrets.token_urlsafe(32)
         self._tasks: list[asyncio.Task[None]] = []
         self._lock: TextIO | None = None
@@ -162,7 +163,7 @@ class Toban:
         await self.engine.close()
         for provider in self._providers:
             await provider.close()
-        self._passwords.close()
+        self.passwords.close()
         self.database.close()
         if self._lock is not None:
             self._lock.close()
@@ -184,14 +185,14 @@ class Toban:
             except TimeoutError:
                 continue
 
-    def _every(self, pause_s: float, work: Callable[[], Awaitable[Any]]) -> Callable[[], Awaitable[None]]:
+    def _every(self, pause_s: float, work: Callable[[], Awaitable[Any]]) -> Callable[[], Coroutine[Any, Any, None]]:
         async def loop() -> None:
             while True:
                 try:
                     await work()
                 except TobanError as error:
                     _log.warning("will try again", work=work.__name__, problem=error.message)
-                except Exception:  # an entry point of its own: one bad turn must not end the loop
+                except Exception:  # noqa: BLE001 - an entry point of its own: one bad turn must not end the loop
                     _log.exception("unexpected", work=work.__name__)
                 await asyncio.sleep(pause_s)
 
@@ -257,16 +258,23 @@ class Toban:
 
     # --- what entry points ask -----------------------------------------------------------------------------------
 
+    async def incident(self, context: SecurityContext, incident_id: str) -> Incident:
+        """One incident. Raises NotFoundError."""
+        context.demand("incidents.read")
+        return await self.database.read(incidents.get, context.workspace, incident_id.upper())
+
     async def incidents(
         self, context: SecurityContext, *, open_only: bool, limit: int = 100, before: str | None = None
     ) -> list[Incident]:
         """Incidents, newest first."""
+        context.demand("incidents.read")
         return await self.database.read(
             incidents.page, context.workspace, open_only=open_only, limit=limit, before=before
         )
 
     async def overview(self, context: SecurityContext) -> Overview:
         """Counts for the first page."""
+        context.demand("incidents.read")
 
         def count(connection: Any) -> Overview:
             opened, total = incidents.totals(connection, context.workspace)
@@ -282,10 +290,12 @@ class Toban:
 
     async def case_file(self, context: SecurityContext, incident_id: str) -> CaseFile:
         """All that is known of an incident. Raises NotFoundError."""
+        context.demand("incidents.read")
         return await self.database.read(casefile.load, context.workspace, incident_id.upper())
 
     async def change_file(self, context: SecurityContext, change_id: str) -> ChangeFile:
         """A change with votes and verifications. Raises NotFoundError."""
+        context.demand("changes.read")
 
         def load(connection: Any) -> ChangeFile:
             return casefile.change_file(connection, changes.get(connection, context.workspace, change_id.upper()))
@@ -294,6 +304,7 @@ class Toban:
 
     async def open_changes(self, context: SecurityContext) -> list[ChangeFile]:
         """Changes that wait for votes, oldest first."""
+        context.demand("changes.read")
 
         def load(connection: Any) -> list[ChangeFile]:
             waiting = changes.in_states(connection, _AWAITING, context.workspace)
@@ -328,6 +339,7 @@ class Toban:
         self, context: SecurityContext, seq: int, *, incident_id: str | None, limit: int = 500
     ) -> list[TimelineEntry]:
         """Timeline entries newer than `seq`, in order."""
+        context.demand("incidents.read")
         return await self.database.read(timeline.after, context.workspace, seq, incident_id=incident_id, limit=limit)
 
     async def wait_for_news(self, seq: int, timeout_s: float) -> None:
@@ -340,12 +352,29 @@ class Toban:
 
     async def dead_letters(self, context: SecurityContext) -> list[dict[str, Any]]:
         """Deliveries that could not be read, newest first."""
+        context.demand("alerts.read")
         return await self.database.read(journal.dead_letters, context.workspace)
 
     async def replay(self, context: SecurityContext, letter: str) -> None:
         """Read a dead letter's body once more. Raises NotFoundError."""
+        context.demand("alerts.write")
         await self.database.write(journal.replay, context.workspace, letter.upper(), self.clock.now())
         self.intake.news.set()
+
+    async def info(self, context: SecurityContext) -> dict[str, Any]:
+        """What this installation is: version, folders, integrations, health."""
+        context.demand("incidents.read")
+        return {
+            "version": __version__,
+            "home": str(self.settings.home),
+            "workspace": self.workspace,
+            "user": context.user_id,
+            "sign_in": context.auth_level,
+            "sources": sorted(self.sources),
+            "actions": sorted(self.gate.catalogue.names()),
+            "policy": self.gate.rules.version,
+            "ready": await self.readiness(),
+        }
 
     async def accept(self, source: str, headers: Mapping[str, str], body: bytes) -> None:
         """Take a delivery in; it is durable on return.

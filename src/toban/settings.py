@@ -191,7 +191,9 @@ def load(variables: Mapping[str, str] | None = None, file: Path | None = None) -
         integrations: group = group()  # type: ignore[valid-type]
 
         @classmethod
-        def settings_customise_sources(cls, settings_cls: type[BaseSettings], **_sources: Any) -> tuple[Any, ...]:
+        def settings_customise_sources(
+            cls, settings_cls: type[BaseSettings], *_sources: Any, **_named: Any
+        ) -> tuple[Any, ...]:
             environment = EnvSettingsSource(settings_cls)
             environment.env_vars = {name.lower(): value for name, value in found.items()}
             dotenv = DotEnvSettingsSource(settings_cls)

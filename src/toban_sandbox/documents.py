@@ -67,6 +67,7 @@ class Section:
         self.path = path
         self._node = node
         self._fields: dict[str, yaml.Node] = {}
+        self._keys: dict[str, yaml.Node] = {}
         self._taken: set[str] = set()
         for key, value in node.value:
             if not isinstance(key, yaml.ScalarNode):
@@ -74,10 +75,11 @@ class Section:
             if key.value in self._fields:
                 raise self._problem(key, f"the field `{key.value}` stands here twice")
             self._fields[key.value] = value
+            self._keys[key.value] = key
 
     def error(self, message: str, field: str | None = None) -> DocumentError:
         """The complaint at the field's line, or at the section's."""
-        return self._problem(self._fields.get(field or "", self._node), message)
+        return self._problem(self._keys.get(field or "", self._node), message)
 
     def _problem(self, node: yaml.Node, message: str) -> DocumentError:
         return DocumentError(f"{self.path}:{node.start_mark.line + 1}: {message}")

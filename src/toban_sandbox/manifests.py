@@ -6,14 +6,15 @@ Called by `past` when a world begins. It returns plain manifests and applies not
 from __future__ import annotations
 
 import base64
+from datetime import datetime
 from typing import Any
 
+from toban_sandbox.kubelet import nodes
 from toban_sandbox.world import Node, Revision, Service, World
 
 Json = dict[str, Any]
 CHANGE_CAUSE = "kubernetes.io/change-cause"
 SYSTEM_NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
-_RELEASE = "v1.36.0"
 _STUCK_AFTER_S = 30
 
 
@@ -27,60 +28,9 @@ def namespace(name: str, labels: dict[str, str] | None = None) -> Json:
     }
 
 
-def node(spec: Node, *, index: int, since: str) -> Json:
-    """A node that is ready; `since` is a Kubernetes timestamp."""
-    resources = {"cpu": spec.cpu, "memory": spec.memory, "ephemeral-storage": "61Gi", "pods": "110"}
-    conditions = [
-        ("MemoryPressure", "False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
-        ("DiskPressure", "False", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
-        ("PIDPressure", "False", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
-        ("Ready", "True", "KubeletReady", "kubelet is posting ready status"),
-    ]
-    return {
-        "apiVersion": "v1",
-        "kind": "Node",
-        "metadata": {
-            "name": spec.name,
-            "labels": {
-                "kubernetes.io/hostname": spec.name,
-                "kubernetes.io/os": "linux",
-                "kubernetes.io/arch": "amd64",
-                "topology.kubernetes.io/zone": spec.zone,
-            },
-        },
-        "spec": {"podCIDR": f"10.244.{index}.0/24", "podCIDRs": [f"10.244.{index}.0/24"]},
-        "status": {
-            "capacity": resources,
-            "allocatable": dict(resources),
-            "addresses": [
-                {"type": "InternalIP", "address": f"10.0.0.{10 + index}"},
-                {"type": "Hostname", "address": spec.name},
-            ],
-            "conditions": [
-                {
-                    "type": kind,
-                    "status": status,
-                    "reason": reason,
-                    "message": message,
-                    "lastHeartbeatTime": since,
-                    "lastTransitionTime": since,
-                }
-                for kind, status, reason, message in conditions
-            ],
-            "nodeInfo": {
-                "kubeletVersion": _RELEASE,
-                "kubeProxyVersion": "",
-                "containerRuntimeVersion": "containerd://2.1.4",
-                "osImage": "Debian GNU/Linux 13 (trixie)",
-                "kernelVersion": "6.12.48-amd64",
-                "operatingSystem": "linux",
-                "architecture": "amd64",
-                "machineID": f"{index:032x}",
-                "systemUUID": f"00000000-0000-0000-0000-{index:012x}",
-                "bootID": f"11111111-0000-0000-0000-{index:012x}",
-            },
-        },
-    }
+def node(spec: Node, *, index: int, since: datetime) -> Json:
+    """A node that is ready since a moment."""
+    return nodes.node(spec.name, index, now=since, size=nodes.Size(cpu=spec.cpu, memory=spec.memory), zone=spec.zone)
 
 
 def labels(world: World, service: Service) -> dict[str, str]:

@@ -12,7 +12,6 @@ from itertools import groupby
 
 from toban_sandbox import manifests
 from toban_sandbox.actors import Actor
-from toban_sandbox.kube import objects
 from toban_sandbox.simulation import Simulation
 from toban_sandbox.world import Revision, Service
 
@@ -60,13 +59,12 @@ async def _jump(simulation: Simulation, moment: float) -> None:
 async def _found(simulation: Simulation) -> None:
     """Nodes and namespaces."""
     store, world = simulation.store, simulation.world
-    since = objects.timestamp(simulation.clock.now())
     for name in manifests.SYSTEM_NAMESPACES:
         if store.get("namespaces", None, name) is None:
             store.create("namespaces", manifests.namespace(name))
     store.create("namespaces", manifests.namespace(world.namespace, world.labels))
-    for index, node in enumerate(world.nodes, start=1):
-        store.create("nodes", manifests.node(node, index=index, since=since))
+    for index, node in enumerate(world.nodes):
+        store.create("nodes", manifests.node(node, index=index, since=simulation.clock.now()))
     await asyncio.sleep(0)
 
 

@@ -65,10 +65,11 @@ class Programs:
         known = self._programs.get(_short(image))
         if known is not None:
             return known
-        repository, tag = split_image(image)
-        if repository in self._repositories or not _VERSION_TAG.match(tag):
-            return None
-        return Program(image)
+        return None if split_image(image)[0] in self._repositories else self.generic(image)
+
+    def generic(self, image: str) -> Program | None:
+        """A program without needs or faults for an image whose tag looks like a version, else None."""
+        return Program(image) if _VERSION_TAG.match(split_image(image)[1]) else None
 
     def is_public(self, image: str) -> bool:
         """Whether the image is one of the well-known public ones."""

@@ -39,6 +39,10 @@ class BusyError(Exception):
     """Something else is under way; the message says what."""
 
 
+async def _run(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+    await app(scope, receive, send)
+
+
 class Switch:
     """An ASGI application that can be exchanged; requests still under way at the old one are cut off."""
 
@@ -56,7 +60,7 @@ class Switch:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._app is None:
             raise RuntimeError("no world yet")
-        task: asyncio.Task[None] = asyncio.ensure_future(self._app(scope, receive, send))  # type: ignore[arg-type]
+        task = asyncio.ensure_future(_run(self._app, scope, receive, send))
         self._requests.add(task)
         try:
             await asyncio.wait([task])
@@ -81,7 +85,8 @@ class Sandbox:
         self.run: Run | None = None
         self._speed = speed
         self._policy = policy
-        self._setting = {"users": users, "actors": actors.make_users(), "rules": rules.load()}
+        self._users, self._actors = users, actors.make_users()
+        self._rules = rules.load()
         self._simulation: Simulation | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._injection: asyncio.Task[None] | None = None
@@ -127,7 +132,13 @@ class Sandbox:
 
     async def _enter_world(self, now: Callable[[], float], *, revision: int) -> None:
         setting = Setting(
-            seed=self.seed, audit=self.audit.add, faults=self.faults, first_revision=revision, **self._setting
+            seed=self.seed,
+            users=self._users,
+            actors=self._actors,
+            audit=self.audit.add,
+            faults=self.faults,
+            rules=self._rules,
+            first_revision=revision,
         )
         fresh = Simulation(self.world, setting, start=now() - self.world.age_s, speed=self._speed)
         cluster = asyncio.create_task(fresh.run_cluster(), name="cluster")

@@ -76,9 +76,7 @@ def loopback(host: str) -> str:
     with contextlib.suppress(ValueError):
         if host == "localhost" or ipaddress.ip_address(host).is_loopback:
             return host
-    raise StartError(
-        f"--host must be a loopback address such as 127.0.0.1, not {host!r}: the sandbox has no real access control"
-    )
+    raise StartError(f"--host must be a loopback address such as 127.0.0.1, not {host!r}")
 
 
 async def serve(options: Options) -> None:
@@ -167,9 +165,10 @@ async def _until_started(servers: list[_Server], running: list[asyncio.Task[None
 
 async def _first(stop: asyncio.Event, sandbox: Sandbox, running: list[asyncio.Task[None]]) -> None:
     """Waits for the order to stop, or for anything that should not end to end."""
-    stopped = asyncio.create_task(stop.wait())
+    stopped = asyncio.ensure_future(stop.wait())
+    waited: list[asyncio.Future[Any]] = [stopped, sandbox.failed, *running]
     try:
-        done, _ = await asyncio.wait([stopped, sandbox.failed, *running], return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
     finally:
         stopped.cancel()
     if stopped not in done:
@@ -235,7 +234,7 @@ def _listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         sock.close()
         raise PortInUseError(
-            f"port {port} on {host} cannot be used ({error.strerror}); stop what uses it or choose another port (0 is any)"
+            f"port {port} on {host} cannot be used ({error.strerror}); stop what uses it or choose another (0 is any)"
         ) from error
     return sock
 

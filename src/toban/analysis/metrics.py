@@ -71,8 +71,8 @@ TABLE: tuple[Metric, ...] = (
     ),
     Metric(
         "restarts",
-        "Container restarts within five minutes",
-        "restarts",
+        "Restarts per five minutes",
+        "",
         "pod",
         "sum by (pod) (increase(kube_pod_container_status_restarts_total{{{which}}}[5m]))",
         Floor(absolute=0.15),
@@ -83,7 +83,7 @@ TABLE: tuple[Metric, ...] = (
         "Memory working set",
         "B",
         "pod",
-        'max by (pod) (container_memory_working_set_bytes{{{which},container!="",container!="POD"}})',
+        'max by (pod) (max_over_time(container_memory_working_set_bytes{{{which},container!="",container!="POD"}}[{rate}]))',
         Floor(absolute=4 * quantity.MEBIBYTE),
     ),
     Metric(
@@ -132,11 +132,28 @@ def expression(metric: Metric, services: Sequence[Service], *, rate: str) -> str
 
 
 def pod_pattern(service: Service) -> str:
-    """A regular expression for the names of the pods that run the service."""
-    workload = service.workload
-    name = _literal(workload.name if workload else service.name)
+    """A regular expression, as PromQL text, for the names of the pods that run the service."""
+    return _literal(_workload_name(service)) + _pod_ending(service)
+
+
+def _pod_names(service: Service) -> str:
+    return re.escape(_workload_name(service)) + _pod_ending(service)
+
+
+def _workload_name(service: Service) -> str:
+    return service.workload.name if service.workload else service.name
+
+
+def _pod_ending(service: Service) -> str:
     endings = {"StatefulSet": "-[0-9]+", "DaemonSet": "-[a-z0-9]{5}", "Pod": ""}
-    return name + endings.get(workload.kind if workload else "Deployment", "-[a-z0-9]{1,10}-[a-z0-9]{5}")
+    return endings.get(service.workload.kind if service.workload else "Deployment", "-[a-z0-9]{1,10}-[a-z0-9]{5}")
+
+
+def belongs(metric: Metric, service: Service, labels: Mapping[str, str]) -> bool:
+    """Whether a series read for several services is this one's."""
+    if metric.per == "service":
+        return labels.get("service") == service.name
+    return re.fullmatch(_pod_names(service), labels.get("pod", "")) is not None
 
 
 def _literal(name: str) -> str:
@@ -259,4 +276,4 @@ def amount(value: float, unit: str) -> str:
         return f"{value:.3g} s" if value >= 1 else f"{1000 * value:.3g} ms"
     if unit == "B":
         return f"{value / quantity.MEBIBYTE:.3g} MiB"
-    return f"{value:.3g} {unit}"
+    return f"{value:.3g} {unit}".rstrip()

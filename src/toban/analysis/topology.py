@@ -138,6 +138,23 @@ def _one(candidate: str, services: Sequence[Service]) -> str | None:
     return None
 
 
+def hosts(services: Iterable[Service], inventories: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Host names and cluster addresses by which a service is called, each with the service's name."""
+    known = {(service.namespace, service.name): service.name for service in services}
+    found: dict[str, str] = {}
+    for (namespace, plain), name in known.items():
+        for host in (plain, f"{plain}.{namespace}", f"{plain}.{namespace}.svc"):
+            found[host] = name
+        found[f"{plain}.{namespace}.svc.cluster.local"] = name
+    for inventory in inventories:
+        for entry in inventory.get("services") or []:
+            address = str(at(entry, "spec").get("clusterIP") or "")
+            name = known.get((str(at(entry, "metadata").get("namespace", "")), name_of(entry)), "")
+            if name and address not in {"", "None"}:
+                found[address] = name
+    return found
+
+
 def callees(services: Mapping[str, Service], name: str) -> list[str]:
     """All services that `name` calls, directly or not, nearest first; `name` itself is not among them."""
     return _reach(name, lambda one: services[one].calls if one in services else ())

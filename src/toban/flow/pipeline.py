@@ -40,6 +40,7 @@ _IN_FLIGHT = frozenset(
     {ChangeState.DISPATCHING, ChangeState.EXECUTED, ChangeState.VERIFYING, ChangeState.ROLLING_BACK, ChangeState.FAILED}
 )
 _WAITING = frozenset({ChangeState.AWAITING_APPROVAL, ChangeState.APPROVED})
+_ENDED = frozenset({"SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"})
 _QUIET_STATES = OPEN_STATES - {IncidentState.NEW}
 _log = structlog.get_logger()
 
@@ -76,8 +77,8 @@ class Pipeline:
     async def _incident(self, run: Run, workspace: str, incident_id: str) -> None:
         try:
             await self._to_plan(run, workspace, incident_id)
-        except TobanError as error:
-            await run.step(self._broken, workspace, incident_id, error.message)
+        except Exception as error:  # noqa: BLE001 - a stage: whatever broke it, a person must hear of it
+            await run.step(self._broken, workspace, incident_id, _words(error))
 
     async def _to_plan(self, run: Run, workspace: str, incident_id: str) -> None:
         options = self._t.settings.investigate
@@ -100,12 +101,12 @@ class Pipeline:
     async def _change(self, run: Run, workspace: str, change_id: str) -> None:
         try:
             await self._to_lesson(run, workspace, change_id)
-        except TobanError as error:
-            await run.step(self._broken_change, workspace, change_id, error.message)
+        except Exception as error:  # noqa: BLE001 - a stage: whatever broke it, a person must hear of it
+            await run.step(self._broken_change, workspace, change_id, _words(error))
 
     async def _to_lesson(self, run: Run, workspace: str, change_id: str) -> None:
         state = await run.step(self._settle_approval, workspace, change_id)
-        if state == ChangeState.AWAITING_APPROVAL:  # woken too early: the sweep parks it again
+        if state == ChangeState.AWAITING_APPROVAL:  # woken too early: the sweep starts another run when it is time
             return
         if state in {ChangeState.APPROVED, ChangeState.DISPATCHING}:
             state = await run.step(self._execute, workspace, change_id)
@@ -230,7 +231,8 @@ class Pipeline:
         if change.state is not ChangeState.VERIFYING:
             return change.state
         verification = await self._t.verifier.verify(change, self._signal_reader(change))
-        return await self._t.database.write(self._judge, change, verification)
+        judged: str = await self._t.database.write(self._judge, change, verification)
+        return judged
 
     def _judge(self, connection: sa.Connection, change: Change, verification: Verification) -> str:
         now = self._t.clock.now()
@@ -371,15 +373,17 @@ class Pipeline:
             self._started.add(incident.id)
 
     async def _wake(self, change: Change) -> None:
-        key = f"{change.id}:{change.state}"
-        if change.state is ChangeState.AWAITING_APPROVAL:
-            if key not in self._started and await self._t.engine.state(_run_id(change.id)) is None:
-                return  # planned this instant: the incident's own run parks it
-            self._started.add(key)
-        elif key not in self._started:
-            await self.woken(change)
-            if await self._t.engine.state(_run_id(change.id)) is not None:
-                self._started.add(key)
+        due = change.state is not ChangeState.AWAITING_APPROVAL or self._t.clock.now() >= change.approve_by
+        key = f"{change.id}:{change.version}"
+        if not due or key in self._started:
+            return
+        state = await self._t.engine.state(_run_id(change.id))
+        if state is None:
+            return  # planned this instant: the incident's own run parks it
+        if state in _ENDED and change.state is not ChangeState.REJECTED:
+            await self._t.engine.start("change", f"{change.id}:again:{change.version}", change.workspace, change.id)
+        await self.woken(change)
+        self._started.add(key)
 
     async def woken(self, change: Change) -> None:
         """Let the parked run of a change go on now."""
@@ -419,6 +423,10 @@ class _GateReader:
 
     async def read(self, action: str, params: Any) -> Any:
         return await self._gate.read(self._context, action, params, subject=self._incident_id)
+
+
+def _words(error: Exception) -> str:
+    return error.message if isinstance(error, TobanError) else f"{type(error).__name__}: {error}"
 
 
 def _run_id(change_id: str) -> str:

@@ -1,6 +1,6 @@
 """Receive: from a sender's body to alerts. First the journal, then, apart from the sender, reading and storing.
 
-Called by the hooks (`Intake.accept`) and by the loop of `app.py` (`Reader.read_waiting`). What a delivery says is stored
+Called by the hooks (`Intake.accept`) and by a loop of `app.py` (`Reader.read_waiting`). What a delivery says is stored
 in one transaction with the mark that it was read, so a crash repeats nothing and loses nothing.
 """
 

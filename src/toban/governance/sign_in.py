@@ -18,7 +18,6 @@ import sqlalchemy as sa
 
 from toban.errors import InvalidInputError, OverloadedError, UnauthenticatedError
 from toban.governance import access, audit
-from toban.kit import text
 from toban.model.audit import AuditDraft, AuditResult
 from toban.model.security import PrincipalType, Secret
 from toban.store import access as store
@@ -103,12 +102,14 @@ class Patience:
     def begin(self, name: str, now: datetime) -> float:
         """Seconds to wait before the next try; 0 means: try now, and it counts."""
         count, last = self._failed.get(name, (0, now))
-        passed = (now - last).total_seconds()
+        if last > now:  # the clock was set back: start the wait anew rather than make it longer by hours
+            self._failed[name] = (count, now)
+        passed = max((now - last).total_seconds(), 0.0)
         if passed > self._forget_s:
             count = 0
         wait = min(2.0 ** min(count - self._free, 20), self._longest_s) if count >= self._free else 0.0
         if passed < wait:
-            return wait - max(passed, 0.0)
+            return wait - passed
         self._failed[name] = (count + 1, now)
         self._failed.move_to_end(name)
         while len(self._failed) > self._names:
@@ -147,9 +148,10 @@ class SignIn:
         wait = self._patience.begin(key, now)
         if wait:
             raise UnauthenticatedError(f"too many failed sign-ins; wait {math.ceil(wait)} s", retry_after=wait)
-        account, stored = await self._database.read(_account_of, given.workspace, given.name[:_NAME_LIMIT])
+        name = given.name[:_NAME_LIMIT]
+        account, stored = await self._database.read(_account_of, given.workspace, name)
         if not await self._passwords.fits(stored, given.password) or account is None:
-            await self._database.write(_refuse, given, now, request_id)
+            await self._database.write(_refuse, given.workspace, name, now, request_id)
             raise UnauthenticatedError(_WRONG)
         renewed = None
         if stored is not None and self._passwords.is_dated(stored):
@@ -177,10 +179,12 @@ def _enter(
     return access.open_session(connection, current, now=now, request_id=request_id)
 
 
-def _refuse(connection: sa.Connection, given: Credentials, now: datetime, request_id: str) -> None:
-    name = text.quoted(given.name, _NAME_LIMIT)
+def _refuse(connection: sa.Connection, workspace: str, name: str, now: datetime, request_id: str) -> None:
+    # people type their password into the field of the name: only names that exist are written down
+    known = store.account(connection, workspace, name)
+    name = known.name if known else "(unknown name)"
     draft = AuditDraft(
-        workspace=given.workspace,
+        workspace=workspace,
         actor=name,
         actor_type=PrincipalType.HUMAN,
         operation="session.open",

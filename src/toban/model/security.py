@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, NoReturn
 
-from toban.errors import InvalidInputError
+from toban.errors import InvalidInputError, PermissionDeniedError
 from toban.model.environment import Environment
 
 _PERMISSION = re.compile(
@@ -139,6 +139,11 @@ class SecurityContext:
     def may(self, needed: str, *, scoped: bool = True) -> bool:
         """Whether the permissions allow `needed`; False means also: it is not known."""
         return allows(self.permissions, needed, scoped=scoped)
+
+    def demand(self, needed: str) -> None:
+        """Raise PermissionDeniedError unless `may(needed)`."""
+        if not self.may(needed):
+            raise PermissionDeniedError(f"you need the permission {needed}")
 
     def attenuate(
         self,

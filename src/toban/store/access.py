@@ -1,4 +1,7 @@
-"""Rows of accounts, API tokens and sessions. Secrets come in as hashes; `governance/access.py` decides what they allow."""
+"""Rows of accounts, API tokens and sessions.
+
+Secrets come in as hashes; `governance/access.py` decides what they allow.
+"""
 
 from datetime import datetime
 
@@ -62,7 +65,7 @@ _TOKEN = (_T.c.id, _T.c.workspace, _T.c.owner, _T.c.label, _T.c.created_at, _T.c
 
 
 def add_account(connection: sa.Connection, account: Account, *, password_hash: str | None) -> None:
-    """Store a new account; without a password hash it comes in by tokens only. IntegrityError when the name is taken."""
+    """Store a new account; without a password hash it comes in by tokens only. The name must be free."""
     values = account.model_dump(mode="json") | {"created_at": rows.time_text(account.created_at)}
     connection.execute(sa.insert(_U).values(password_hash=password_hash, **values))
 

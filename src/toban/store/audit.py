@@ -99,7 +99,7 @@ def in_order(connection: sa.Connection, *, after: int = 0, until: int | None = N
 
 
 def checked(row: dict[str, Any]) -> dict[str, Any]:
-    """The event of a row; a column that says something else than the record wins, so that the forged row fails its hash."""
+    """The event of a row; a column that differs from the record wins, so that a forged row fails its hash."""
     record: dict[str, Any] = dict(row["record"])
     return record | {name: row[name] for name in COLUMNS}
 

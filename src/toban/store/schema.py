@@ -255,4 +255,6 @@ halt = _table(
     _text("reason"),
     _text("by"),
     _text("at"),
+    _text("release_by", nullable=True),
+    _text("release_at", nullable=True),
 )

@@ -1,10 +1,11 @@
 """The HTTPS face of the simulated cluster: who asks, whether they may, what is answered, what is noted down.
 
-"""The HTTPS face of the simulated cluster: who asks, whether they may, what is answered, what is noted down.
-`deletion`, `watching` and `subresources`; this module only finds out which of them is meant.
+`build_app` is called by the sandbox's entry point and by tests. What an answer contains is made in `reading`,
+`writing`, `deletion`, `watching` and `subresources`; this module only finds out which of them is meant.
 """
 
 import json
+import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -40,6 +41,7 @@ Audit = Callable[[Json], None]
 
 HEALTH_PATHS = ("/healthz", "/livez", "/readyz")
 PUBLIC_PATHS = (*HEALTH_PATHS, "/version")
+_log = logging.getLogger(__name__)
 _TRANSPORT = "toban_sandbox.transport"
 
 
@@ -110,6 +112,10 @@ class Api:
         self._faults = faults
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            # Streams into containers (exec, attach, port-forward) are not served: the handshake is refused.
+            await send({"type": "websocket.close"})
+            return
         exchange = _Exchange(Request(scope, receive))
         try:
             response = await self._answer(exchange)
@@ -117,6 +123,9 @@ class Api:
             response = _refusal(refused)
         except ClientDisconnect:
             return
+        except Exception as broken:  # noqa: BLE001 -- the border to the client: a defect here is the server's 500
+            _log.exception("%s %s failed", exchange.http.method, exchange.path)
+            response = _refusal(errors.internal(f"{type(broken).__name__}: {broken}"))
         dropped = exchange.fault is not None and exchange.fault.kind != "status"
         self._record(exchange, 0 if dropped else response.status_code)
         if dropped:

@@ -167,6 +167,11 @@ def expired(asked: int, oldest: int) -> ApiError:
     return ApiError(410, "Expired", f"too old resource version: {asked} ({oldest})")
 
 
+def internal(what: str) -> ApiError:
+    """Something went wrong in the server itself."""
+    return ApiError(500, "InternalError", f"Internal error occurred: {what}", details={"causes": [{"message": what}]})
+
+
 def too_many_requests(retry_after_s: int) -> ApiError:
     message = "the server has received too many requests and has asked us to try again later"
     details = {"retryAfterSeconds": retry_after_s}

@@ -75,7 +75,7 @@ def parse(method: str, path: str, query: Mapping[str, str]) -> ResourceRequest |
     else:
         return None
     namespace = ""
-    if rest[:1] == ["namespaces"] and len(rest) > 2 and kinds.at_path(group, version, rest[2]):  # noqa: PLR2004
+    if rest[:1] == ["namespaces"] and kinds.at_path(group, version, (rest[2:] or [""])[0]):
         namespace, rest = rest[1], rest[2:]
     if not rest or len(rest) > _GROUPED:
         return None

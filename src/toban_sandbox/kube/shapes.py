@@ -4,12 +4,13 @@ Read from lightkube's generated models, which list every field of every kind. Th
 anything else; values are `validation`'s matter.
 """
 
-import dataclasses
 import functools
 import importlib
 import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
+
+import msgspec
 
 from toban_sandbox.kube import errors, kinds, quantity
 
@@ -19,6 +20,7 @@ _MODULES = {
     "": "core_v1",
     "apps": "apps_v1",
     "discovery.k8s.io": "discovery_v1",
+    "events.k8s.io": "events_v1",
     "coordination.k8s.io": "coordination_v1",
     "authorization.k8s.io": "authorization_v1",
     "authentication.k8s.io": "authentication_v1",
@@ -71,10 +73,10 @@ def drop(obj: Json, paths: list[str]) -> None:
 
 
 @functools.cache
-def _model(module: str, name: str) -> type | None:
+def _model(module: str, name: str) -> type[msgspec.Struct] | None:
     loaded = importlib.import_module(f"lightkube.models.{module}")
     found = getattr(loaded, name, None)
-    return found if isinstance(found, type) and dataclasses.is_dataclass(found) else None
+    return found if isinstance(found, type) and issubclass(found, msgspec.Struct) else None
 
 
 @functools.cache
@@ -82,11 +84,8 @@ def _forms(module: str, name: str) -> dict[str, Form]:
     model = _model(module, name)
     if model is None:
         return {}
-    found = {}
-    for field in dataclasses.fields(model):
-        wire = field.metadata.get("json", field.name)
-        found[wire] = _parsed(str(field.type).strip("'"), module)
-    return found
+    wire_names = zip(model.__struct_fields__, model.__struct_encode_fields__, strict=True)
+    return {wire: _parsed(str(model.__annotations__[field]), module) for field, wire in wire_names}
 
 
 def _parsed(annotation: str, module: str) -> Form:

@@ -114,7 +114,9 @@ def _store_new(write: Write, wanted: Json, *, managed: list[Json] | None) -> Jso
     if write.store.get(resource, prepared["metadata"].get("namespace"), name) is not None:
         raise errors.already_exists(write.kind.about, name)
     if managed is None:
-        owned = server_side.record_update(None, wanted, write.manager(ownership.UPDATE), time=write.now)
+        # What the server has filled in belongs to the creator too, as the client let it be so.
+        own = {key: value for key, value in prepared.items() if key != "status"}
+        owned = server_side.record_update(None, own, write.manager(ownership.UPDATE), time=write.now)
         managed = owned["metadata"].get("managedFields") or []
     prepared["metadata"]["managedFields"] = managed
     if write.request.dry_run:

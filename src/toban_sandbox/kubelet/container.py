@@ -6,7 +6,8 @@ from typing import Any
 from toban_sandbox import clock as clocks
 from toban_sandbox import programs
 from toban_sandbox.kube import quantity
-from toban_sandbox.kubelet import log_buffer, memory
+from toban_sandbox.kubelet import log_buffer
+from toban_sandbox.kubelet import memory as memories
 
 Json = dict[str, Any]
 
@@ -37,7 +38,7 @@ class Container:
     env: dict[str, str] = field(default_factory=dict)
     log: log_buffer.LogBuffer = field(default_factory=log_buffer.LogBuffer)
     previous_log: log_buffer.LogBuffer | None = None
-    memory: memory.Memory | None = None
+    memory: memories.Memory | None = None
     running_since: float = 0.0
     timers: dict[str, clocks.Timer] = field(default_factory=dict)
 

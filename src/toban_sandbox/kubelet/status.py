@@ -88,3 +88,19 @@ def _dated(wanted: Condition, before: Json | None, now: str) -> Json:
     if message:
         condition["message"] = message
     return condition
+
+
+def failed(found: Json, final: Json, now: str) -> Json:
+    """The status of a pod that was ended as a whole, such as by eviction."""
+    conditions = []
+    for one in found["conditions"]:
+        if one["type"] in {"PodReadyToStartContainers", "ContainersReady", "Ready"}:
+            changed = {key: value for key, value in one.items() if key not in {"reason", "message"}}
+            if one["status"] == "True":
+                changed |= {"status": "False", "lastTransitionTime": now}
+            if one["type"] != "PodReadyToStartContainers":
+                changed["reason"] = "PodFailed"
+            conditions.append(changed)
+        else:
+            conditions.append(one)
+    return found | final | {"conditions": conditions}

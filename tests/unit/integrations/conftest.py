@@ -8,7 +8,9 @@ import httpx2
 import pytest
 
 from toban.integrations.kubernetes import Settings
+from toban.integrations.kubernetes import api as kubernetes_api
 from toban.integrations.kubernetes.provider import KubernetesActions
+from toban.integrations.prometheus import client as prometheus_client
 from toban.plugins.action import gate_open
 
 KUBECONFIG = """\
@@ -122,6 +124,13 @@ class FakeCluster:
         return [one for one in changing if "dryRun" not in one.url.params]
 
 
+@pytest.fixture(autouse=True)
+def short_pauses(monkeypatch):
+    """Tries follow each other at once: no test here is about how long the pause is."""
+    monkeypatch.setattr(kubernetes_api, "PAUSE_S", 0.001)
+    monkeypatch.setattr(prometheus_client, "PAUSE_S", 0.001)
+
+
 @pytest.fixture
 def kubeconfig(tmp_path):
     path = tmp_path / "kubeconfig.yaml"
@@ -146,6 +155,12 @@ async def kubernetes(cluster, kubeconfig):
     with gate_open():
         yield {action.spec.name: action for action in provider.actions()}
     await provider.close()
+
+
+@pytest.fixture
+def kubernetes_parameters(kubeconfig):
+    """Each action's parameters by the action's name; nothing is connected."""
+    return {one.spec.name: one.parameters for one in KubernetesActions(Settings(kubeconfig=kubeconfig)).actions()}
 
 
 def template(image, *, limit="128Mi", request="64Mi", labels=None):

@@ -207,9 +207,10 @@ JSON = st.recursive(
 def test_whatever_is_sent_gives_alerts_or_a_mapping_error(alert, whole):
     raw = json.dumps({**PAYLOAD, "alerts": [{**ALERT, **alert}], **whole}).encode()
     try:
-        assert isinstance(payload.parse(raw), tuple)
+        found = payload.parse(raw)
     except MappingError as error:
-        assert error.field
+        found = error.field
+    assert isinstance(found, tuple) or found
 
 
 def source(**tokens):

@@ -110,7 +110,7 @@ async def test_an_unknown_outcome_is_not_to_be_tried_again(ask):
 
 async def test_a_certificate_that_is_not_trusted_is_a_refusal(ask):
     error = httpx2.ConnectError("[SSL: CERTIFICATE_VERIFY_FAILED] self-signed certificate")
-    with pytest.raises(UpstreamRefusedError, match="kubeconfig.yaml"):
+    with pytest.raises(UpstreamRefusedError, match=r"kubeconfig\.yaml"):
         await ask([error], reading)
 
 
@@ -194,9 +194,7 @@ async def test_a_collection_is_read_page_by_page_without_managed_fields(ask):
 
 async def test_a_collection_that_is_too_long_is_cut_and_says_so(ask):
     page = {"metadata": {"continue": "next"}, "items": [{"metadata": {}}] * 2}
-    result, count = await ask(
-        [httpx2.Response(200, json=page)], lambda found: found.collect("api/v1/nodes", most=3)
-    )
+    result, count = await ask([httpx2.Response(200, json=page)], lambda found: found.collect("api/v1/nodes", most=3))
     assert (len(result.items), result.complete, count) == (3, False, 2)
 
 
@@ -216,8 +214,10 @@ async def test_warnings_of_the_server_are_kept(ask):
         "current-context: gone\nclusters: []\ncontexts: []\n",
         "clusters: []\ncontexts: []\n",
         "current-context: a\nclusters: [{name: a}]\ncontexts: [{name: a, context: {cluster: a}}]\n",
-        "current-context: a\nclusters: [{name: a, cluster: {server: 'https://x', certificate-authority: /nowhere}}]\n"
-        "contexts: [{name: a, context: {cluster: a}}]\n",
+        (
+            "current-context: a\nclusters: [{name: a, cluster: {server: 'https://x', certificate-authority: /none}}]\n"
+            "contexts: [{name: a, context: {cluster: a}}]\n"
+        ),
     ],
 )
 async def test_a_kubeconfig_that_is_missing_or_broken_is_named(tmp_path, content):
@@ -245,7 +245,8 @@ async def test_a_credential_program_that_is_missing_is_a_refusal_even_for_a_writ
     path = tmp_path / "kubeconfig"
     path.write_text(
         "current-context: a\nclusters: [{name: a, cluster: {server: 'http://127.0.0.1:1'}}]\n"
-        "users: [{name: a, user: {exec: {apiVersion: client.authentication.k8s.io/v1beta1, command: no-such-program}}}]\n"
+        "users: [{name: a, user: {exec: {command: no-such-program,\n"
+        "  apiVersion: client.authentication.k8s.io/v1beta1}}}]\n"
         "contexts: [{name: a, context: {cluster: a, user: a}}]\n"
     )
     found = Api(Settings(kubeconfig=path))

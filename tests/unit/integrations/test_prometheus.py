@@ -56,7 +56,9 @@ async def refused(answers, kind=UpstreamError, **more):
 
 async def test_a_query_gives_series_with_labels_and_points():
     result, (request,) = await read(
-        success("vector", [{"metric": {"__name__": "up", "job": "x"}, "value": [1790000000.5, "1"]}], warnings=["slow"]),
+        success(
+            "vector", [{"metric": {"__name__": "up", "job": "x"}, "value": [1790000000.5, "1"]}], warnings=["slow"]
+        ),
         expr='up{job="x"}',
         at="2026-11-21T03:00:00Z",
     )
@@ -174,7 +176,14 @@ async def test_a_port_without_a_listener_is_named():
 
 @pytest.mark.parametrize(
     "body",
-    [b"<html>", b"", b"[1]", b'{"status": "odd"}', b'{"status":"success"}', b'{"status":"success","data":{"result":1}}'],
+    [
+        b"<html>",
+        b"",
+        b"[1]",
+        b'{"status": "odd"}',
+        b'{"status":"success"}',
+        b'{"status":"success","data":{"result":1}}',
+    ],
 )
 async def test_an_answer_that_is_not_prometheus_own_is_an_upstream_error(body):
     await refused(httpx2.Response(200, content=body))

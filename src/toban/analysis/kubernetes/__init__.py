@@ -3,7 +3,7 @@
 Called by `flow.investigate` with what `kubernetes.inventory` returned. It reads nothing itself and names no causes.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -42,20 +42,5 @@ def analyze(
     """
     cluster = Cluster(inventory, services)
     scope = Scope(observed_at, since, changes_since or since, started_at)
-    return _sorted(finding for analyzer in ANALYZERS for finding in analyzer(cluster, scope))
-
-
-def compare(
-    inventory: Mapping[str, Any],
-    earlier: Mapping[str, Any],
-    *,
-    observed_at: datetime,
-    services: Sequence[Service] = (),
-) -> list[Finding]:
-    """What differs from an earlier inventory of the same namespace: ConfigMaps that were deleted or edited."""
-    scope = Scope(observed_at, observed_at, observed_at)
-    return _sorted(changes.compared(Cluster(inventory, services), scope, earlier))
-
-
-def _sorted(findings: Iterable[Finding]) -> list[Finding]:
-    return sorted(findings, key=lambda finding: (finding.code, str(finding.subject), finding.id))
+    found = (finding for analyzer in ANALYZERS for finding in analyzer(cluster, scope))
+    return sorted(found, key=lambda finding: (finding.code, str(finding.subject), finding.id))

@@ -4,7 +4,7 @@ A change is a suspect, not a cause; `rootcause` weighs it.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -29,13 +29,12 @@ _BIRTH = timedelta(minutes=1)
 
 @dataclass(frozen=True)
 class _Edit:
-    """One ConfigMap's change: created, edited or deleted, the keys it is about, when (None: not known)."""
+    """One ConfigMap's change: created or edited, the keys that it has now, when."""
 
     name: str
     change: str
     keys: list[str]
-    when: datetime | None
-    kept: Mapping[str, Any] = field(default_factory=dict)
+    when: datetime
 
 
 def analyze(cluster: Cluster, scope: Scope) -> Iterator[Finding]:
@@ -44,23 +43,6 @@ def analyze(cluster: Cluster, scope: Scope) -> Iterator[Finding]:
         yield from _rollout(cluster, scope, deployment)
     for configmap in cluster.configmaps:
         yield from _configmap(cluster, scope, configmap)
-
-
-def compared(cluster: Cluster, scope: Scope, earlier: Mapping[str, Any]) -> Iterator[Finding]:
-    """`change.configmap` for what differs from an earlier inventory of the same namespace.
-
-    A deleted one keeps `data` and `labels` in its facts, so that it can be restored.
-    """
-    before = {name_of(entry): entry for entry in earlier.get("configmaps") or []}
-    after = {name_of(entry): entry for entry in cluster.configmaps}
-    for name in sorted(before):
-        old, new = dict(at(before[name], "data")), at(after.get(name, {}), "data")
-        keys = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
-        if name not in after:
-            kept = {"data": old, "labels": dict(at(before[name], "metadata", "labels"))}
-            yield _configmap_finding(cluster, scope, _Edit(name, "deleted", sorted(old), None, kept))
-        elif keys:
-            yield _configmap_finding(cluster, scope, _Edit(name, "edited", keys, None))
 
 
 def _rollout(cluster: Cluster, scope: Scope, deployment: Object) -> Iterator[Finding]:
@@ -186,8 +168,8 @@ def _configmap_finding(cluster: Cluster, scope: Scope, edit: _Edit) -> Finding:
         for deployment in cluster.deployments
         if f"ConfigMap/{edit.name}" in template.references(at(deployment, "spec", "template"))
     ]
-    seconds = round((scope.started_at - edit.when).total_seconds()) if scope.started_at and edit.when else None
-    facts = {
+    seconds = round((scope.started_at - edit.when).total_seconds()) if scope.started_at else None
+    facts: dict[str, Any] = {
         "namespace": subject.namespace,
         "configmap": edit.name,
         "change": edit.change,
@@ -204,8 +186,8 @@ def _configmap_finding(cluster: Cluster, scope: Scope, edit: _Edit) -> Finding:
         code="change.configmap",
         service=services[0] if len(services) == 1 else None,
         statement=f"{subject} was {edit.change}{_relative(seconds)}.",
-        facts={**facts, **edit.kept},
+        facts=facts,
         field="data",
-        value=None if edit.change == "deleted" else facts["keys"],
+        value=facts["keys"],
         happened_at=edit.when,
     )

@@ -71,7 +71,6 @@ class Cluster:
     """One namespace as `kubernetes.inventory` returned it, with the nodes."""
 
     def __init__(self, inventory: Mapping[str, Any], services: Iterable[Service] = ()) -> None:
-        self.namespace = name_of(inventory.get("namespace") or {})
         self.created_at = instant(at(inventory, "namespace", "metadata").get("creationTimestamp"))
         self.deployments = _objects(inventory, "deployments")
         self.replicasets = _objects(inventory, "replicasets")
@@ -81,6 +80,11 @@ class Cluster:
         self.nodes = _objects(inventory, "nodes")
         pods = _objects(inventory, "pods")
         self.pods = [pod for pod in pods if not at(pod, "metadata").get("deletionTimestamp")]
+        self.namespace = name_of(inventory.get("namespace") or {}) or _namespace_in([*self.deployments, *pods])
+        self._events: dict[tuple[str, str], list[Object]] = {}
+        for event in sorted(self.events, key=_event_order):
+            about = at(event, "involvedObject")
+            self._events.setdefault((str(about.get("kind")), str(about.get("name"))), []).append(event)
         self._sets = {name_of(replicaset): replicaset for replicaset in self.replicasets}
         self._known = {
             (service.workload.kind, service.workload.namespace, service.workload.name): service.name
@@ -131,14 +135,8 @@ class Cluster:
 
     def events_of(self, kind: str, name: str, *reasons: str) -> list[Object]:
         """Events about one object, oldest first; of the given reasons only, if any are given."""
-        found = [
-            event
-            for event in self.events
-            if at(event, "involvedObject").get("kind") == kind
-            and at(event, "involvedObject").get("name") == name
-            and (not reasons or event.get("reason") in reasons)
-        ]
-        return sorted(found, key=lambda event: (str(first_seen(event) or ""), str(event.get("message"))))
+        own = self._events.get((kind, name), [])
+        return [event for event in own if not reasons or event.get("reason") in reasons]
 
     def _template_labels(self, workload: ObjectRef) -> Object:
         for deployment in self.deployments:
@@ -241,6 +239,15 @@ def counted(number: int, noun: str) -> str:
 def _objects(inventory: Mapping[str, Any], key: str) -> list[Object]:
     found: Sequence[Any] = inventory.get(key) or []
     return sorted((entry for entry in found if isinstance(entry, Mapping)), key=name_of)
+
+
+def _namespace_in(objects: Iterable[Object]) -> str:
+    """For accounts that may not read the namespace itself."""
+    return next((str(name) for entry in objects if (name := at(entry, "metadata").get("namespace"))), "")
+
+
+def _event_order(event: Object) -> tuple[str, str]:
+    return str(first_seen(event) or ""), str(event.get("message"))
 
 
 def _controller(value: Object) -> Object:

@@ -66,7 +66,7 @@ def _from_readiness(situation: Situation) -> Iterator[Candidate]:
 
 
 def _from_callees(situation: Situation) -> Iterator[Candidate]:
-    """A callee that does not answer and of which nothing else is known; with findings of its own, those are the root."""
+    """A callee that does not answer and has no findings of its own; where it has, those are the root."""
     for finding in situation.of("log.callee_failed"):
         peer, host = finding.facts.get("peer"), str(finding.facts.get("host", ""))
         if peer and any(one.service == peer for one in situation.findings if one is not finding):
@@ -81,5 +81,3 @@ def _from_ended_alerts(situation: Situation) -> Iterator[Candidate]:
     ended = list(situation.of("alert.ended"))
     if ended and situation.has_ended:
         yield Candidate("transient", ended[0].subject, ended[0].service, ended[0])
-
-

@@ -18,6 +18,7 @@ from toban.model.finding import Finding
 _SKEW = timedelta(seconds=10)  # clocks of different systems differ a little
 _LATE = timedelta(minutes=2)
 _CRASHES = ("container.crash_loop", "container.liveness_failed")
+_WRONG = TROUBLES | {"log.env_missing", "metric.restarts", "metric.memory_near_limit"}
 _OOM = ("container.oom_killed", "container.killed")
 
 
@@ -120,8 +121,7 @@ def _rollout(situation: Situation, candidate: Candidate) -> Iterator[Observation
         if finding.code in _CRASHES and _followed(seed, finding):
             yield Observation("rollout:crash_followed", finding)
     symptoms = [] if situation.explaining_callee(candidate.service) else situation.symptoms(candidate.service)
-    wrong = [one for one in own if one is not seed and not one.code.startswith(("change.", "alert."))]
-    if not symptoms and not wrong:
+    if not symptoms and not any(one.code in _WRONG for one in own):
         yield Observation("rollout:not_measured" if situation.lacks_metrics else "rollout:no_symptom", seed)
     for symptom in symptoms:
         if seed.happened_at and symptom.happened_at and symptom.happened_at < seed.happened_at - timedelta(minutes=1):
@@ -164,9 +164,12 @@ def _comparisons(rollout: dict[str, Any], trouble: Finding) -> Iterator[str]:
         yield from _need(rollout, "references", f"{need}#{key}" if key else need)
     elif trouble.code == "log.env_missing":
         yield from _variable(rollout, str(trouble.facts["missing_key"]))
-    elif trouble.code == "pod.unschedulable":
-        if any(".resources.requests." in change["path"] for change in rollout["changes"]):
-            yield "raised_requests"
+    elif trouble.code == "pod.unschedulable" and _requests_changed(rollout):
+        yield "raised_requests"
+
+
+def _requests_changed(rollout: dict[str, Any]) -> bool:
+    return any(".resources.requests." in change["path"] for change in rollout["changes"])
 
 
 def _image_changed(rollout: dict[str, Any], container: str) -> bool:
@@ -222,5 +225,5 @@ def _configmaps(situation: Situation, candidate: Candidate) -> Iterator[Observat
 
 def _still_wrong(situation: Situation) -> Iterator[Observation]:
     for finding in situation.of(*TROUBLES):
-        if situation.is_connected(finding.service) is not False:
+        if finding.observed_at == situation.last_look and situation.is_connected(finding.service) is not False:
             yield Observation("state:still_wrong", finding)

@@ -32,6 +32,10 @@ SYMPTOMS = frozenset({"metric.error_share", "metric.latency_p95"})
 """Metrics that a caller gets from its callees."""
 
 
+_IDENTITY = ("image", "source_kind", "source_name", "missing_key", "host", "condition", "revision")
+"""Facts by which two findings of one code about one object are two, not the same seen twice."""
+
+
 class Situation:
     """One incident with its alerts, findings and services."""
 
@@ -45,7 +49,7 @@ class Situation:
     ) -> None:
         self.incident = incident
         self.alerts = sorted(alerts, key=lambda alert: (alert.started_at, alert.id))
-        self.findings = sorted({one.id: one for one in findings}.values(), key=lambda one: (one.code, one.id))
+        self.findings = _newest(findings)
         self.services = {service.name: service for service in sorted(services, key=lambda one: one.name)}
         self.missing = tuple(missing)
         self._troubled = {one.service for one in self.findings if one.code in TROUBLES and one.service}
@@ -75,11 +79,18 @@ class Situation:
 
     def about(self, workload: ObjectRef, *codes: str) -> list[Finding]:
         """Findings about a workload, whatever the container; of the given codes only, if any are given."""
-        return [one for one in self.findings if same_workload(one.subject, workload) and (not codes or one.code in codes)]
+        return [
+            one for one in self.findings if same_workload(one.subject, workload) and (not codes or one.code in codes)
+        ]
 
     def symptoms(self, service: str | None) -> list[Finding]:
         """Errors and slowness of a service itself, above its normal."""
         return [one for one in self.of(*SYMPTOMS) if one.service == service]
+
+    @property
+    def last_look(self) -> datetime | None:
+        """When the newest finding was read."""
+        return max((one.observed_at for one in self.findings), default=None)
 
     def in_trouble(self, service: str) -> bool:
         return service in self._troubled or bool(self.symptoms(service))
@@ -106,6 +117,14 @@ class Situation:
         if service in affected or affected & set(self.callers(service)):
             return True
         return False if any(entry.calls for entry in self.services.values()) else None
+
+
+def _newest(findings: Sequence[Finding]) -> list[Finding]:
+    """Of what was observed again and again only the latest; in a fixed order."""
+    latest: dict[tuple[str, ...], Finding] = {}
+    for one in sorted(findings, key=lambda finding: (finding.observed_at, finding.id)):
+        latest[one.code, str(one.subject), *(str(one.facts.get(key)) for key in _IDENTITY)] = one
+    return sorted(latest.values(), key=lambda finding: (finding.code, finding.id))
 
 
 def same_workload(one: ObjectRef, other: ObjectRef) -> bool:

@@ -53,18 +53,21 @@ TABLE: tuple[Row, ...] = (
     Row("image_unavailable", "container.image_unavailable", 4.0, "the kubelet cannot pull the image"),
     Row("image_unavailable", "rollout.stuck", 0.3, "new pods do not start"),
     Row("image_unavailable", "deployment.unavailable", 0.3, "replicas are missing"),
-    Row("image_unavailable", "rollout:introduced_image", -3.5, "a rollout brought this image; the rollout is the cause"),
+    Row(
+        "image_unavailable", "rollout:introduced_image", -3.5, "a rollout brought this image; the rollout is the cause"
+    ),
     Row("image_unavailable", "time:began_late", -2.0, "it began after the first alert"),
     Row("image_unavailable", "place:elsewhere", -3.5, "no alerting service depends on it"),
     # --- configuration is missing
     Row("config_missing", "config.missing", 4.0, "the kubelet names what does not exist"),
     Row("config_missing", "log.env_missing", 4.0, "the container names the variable that it lacks"),
     Row("config_missing", "container.crash_loop", 0.4, "it ends at once"),
-    Row("config_missing", "configmap:deleted", 1.5, "the ConfigMap existed before and was deleted"),
     Row("config_missing", "configmap:edited", 1.0, "the ConfigMap was edited"),
     Row("config_missing", "rollout.stuck", 0.3, "new pods do not start"),
     Row("config_missing", "deployment.unavailable", 0.3, "replicas are missing"),
-    Row("config_missing", "rollout:introduced_need", -3.5, "a rollout brought the need for it; the rollout is the cause"),
+    Row(
+        "config_missing", "rollout:introduced_need", -3.5, "a rollout brought the need for it; the rollout is the cause"
+    ),
     Row("config_missing", "time:began_late", -2.0, "it began after the first alert"),
     Row("config_missing", "place:elsewhere", -3.5, "no alerting service depends on it"),
     # --- a rollout brought the fault
@@ -82,9 +85,19 @@ TABLE: tuple[Row, ...] = (
     Row("bad_rollout", "rollout:not_measured", -1.5, "its metrics could not be read"),
     Row("bad_rollout", "rollout:after_start", -6.0, "a cause does not come after its effect"),
     Row("bad_rollout", "rollout:symptom_before", -3.0, "the symptom began before the rollout"),
-    Row("bad_rollout", "rollout:same_limit", -4.0, "the earlier revision has the same memory limit; going back does not help"),
+    Row(
+        "bad_rollout",
+        "rollout:same_limit",
+        -4.0,
+        "the earlier revision has the same memory limit; going back does not help",
+    ),
     Row("bad_rollout", "rollout:same_limit_new_image", -2.0, "the earlier revision has the same memory limit"),
-    Row("bad_rollout", "rollout:same_need", -4.5, "the earlier revision needs the same configuration; going back does not help"),
+    Row(
+        "bad_rollout",
+        "rollout:same_need",
+        -4.5,
+        "the earlier revision needs the same configuration; going back does not help",
+    ),
     Row("bad_rollout", "rollout:same_image", -4.0, "the earlier revision has the same image; going back does not help"),
     Row("bad_rollout", "rollout:restart_only", -2.5, "it changed nothing, it only restarted the pods"),
     Row("bad_rollout", "place:callee", -1.5, "a service that it calls is in trouble itself"),

@@ -14,7 +14,9 @@ from starlette.responses import Response
 
 from toban.entrypoints.http.i18n import words
 
-_ZONE = re.compile(r"(?P<name>[A-Za-z][A-Za-z0-9_+\-]{0,30}(?:/[A-Za-z0-9_+\-]{1,30}){0,2})(?:~(?P<minutes>-?\d{1,3}))?")
+_ZONE = re.compile(
+    r"(?P<name>[A-Za-z][A-Za-z0-9_+\-]{0,30}(?:/[A-Za-z0-9_+\-]{1,30}){0,2})(?:~(?P<minutes>-?\d{1,3}))?"
+)
 _YEAR_S = 31_536_000
 _THEMES = ("light", "dark")
 

@@ -33,4 +33,4 @@ def _alert_source(settings: Settings) -> "AlertSource":
     return AlertmanagerSource(settings)
 
 
-INTEGRATION = Integration("alertmanager", Settings, {"alert_source": _alert_source})
+INTEGRATION = Integration("alertmanager", Settings, {"alert_source": _alert_source}, on_by_default=True)

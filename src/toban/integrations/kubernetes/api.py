@@ -22,6 +22,7 @@ T = TypeVar("T")
 
 FIELD_MANAGER = "toban"
 ATTEMPTS = 3
+PAUSE_S = 0.1
 CHUNK = 500
 MOST_OBJECTS = 5_000
 MOST_BYTES = 64 * 1024 * 1024
@@ -123,7 +124,12 @@ class Api:
         try:
             async with asyncio.timeout(self._settings.timeout_s):
                 async for attempt in stamina.retry_context(
-                    on=_worth_retrying, attempts=ATTEMPTS, timeout=None, wait_initial=0.1, wait_max=1.0, wait_jitter=0.1
+                    on=_worth_retrying,
+                    attempts=ATTEMPTS,
+                    timeout=None,
+                    wait_initial=PAUSE_S,
+                    wait_max=1.0,
+                    wait_jitter=PAUSE_S,
                 ):
                     with attempt:
                         return form(*await send())

@@ -24,6 +24,7 @@ P = TypeVar("P", bound=paths.ObjectParameters)
 _SERVER = "server-side dry-run"
 _LOCAL = "worked out by Toban; the server cannot dry-run this"
 _SAMPLE = "dry-run"
+TRIES = 4
 
 
 class Plan(NamedTuple):
@@ -90,18 +91,30 @@ class DeploymentAction(WriteAction[P]):
         )
 
     async def run(self, params: P, targets: tuple[Target, ...], action_id: str) -> Outcome:
+        """The patch holds for the version read here, whose spec and labels are the target's.
+
+        Status moves on all the time while pods crash. A conflict means that nothing was written, so the patch is made
+        anew as long as spec and labels are what was approved; UpstreamConflictError when they are not.
+        """
+        written = await self._write_anew(params, targets, action_id, tries=TRIES)
+        meta = documents.metadata(written)
+        details = {"generation": meta.get("generation"), "resource_version": meta.get("resourceVersion")}
+        return Outcome(message=f"{targets[0].ref} was changed; its pods are being replaced", details=details)
+
+    async def _write_anew(self, params: P, targets: tuple[Target, ...], action_id: str, *, tries: int) -> Json:
         live = await self.live(params, targets)
-        if documents.metadata(live).get("resourceVersion") != targets[0].resource_version:
-            raise UpstreamConflictError(f"{targets[0].ref} changed since it was read; nothing was written")
         try:
             planned = await self._planned(params, live)
         except InvalidInputError as error:
             raise UpstreamRefusedError(error.message) from error
-        patch = documents.patch(planned, resource_version=targets[0].resource_version, action_id=action_id)
-        written = (await self._api.patch(_path(params), patch, dry_run=False)).obj
-        meta = documents.metadata(written)
-        details = {"generation": meta.get("generation"), "resource_version": meta.get("resourceVersion")}
-        return Outcome(message=f"{targets[0].ref} was changed; its pods are being replaced", details=details)
+        version = documents.metadata(live).get("resourceVersion", "")
+        patch = documents.patch(planned, resource_version=version, action_id=action_id)
+        try:
+            return (await self._api.patch(_path(params), patch, dry_run=False)).obj
+        except UpstreamConflictError:
+            if tries <= 1:
+                raise
+        return await self._write_anew(params, targets, action_id, tries=tries - 1)
 
     async def probe(self, params: P, targets: tuple[Target, ...], action_id: str) -> Probe:
         try:

@@ -52,7 +52,7 @@ class SetMemoryLimit(DeploymentAction[MemoryLimitParameters]):
         limits, requests = resources.get("limits") or {}, resources.get("requests") or {}
         await self._bounded(params, limits.get("memory"), requests.get("memory"))
         resources["limits"] = {**limits, "memory": params.limit}
-        if "memory" in requests and quantity.in_bytes(requests["memory"]) > quantity.in_bytes(params.limit):
+        if "memory" in requests and _size(requests["memory"]) > quantity.in_bytes(params.limit):
             resources["requests"] = {**requests, "memory": params.limit}
         return Plan(template)
 
@@ -61,7 +61,7 @@ class SetMemoryLimit(DeploymentAction[MemoryLimitParameters]):
         live = await self.live(params, targets)
         resources = _container(params, live["spec"]["template"]).get("resources") or {}
         old, request = (resources.get("limits") or {}).get("memory"), (resources.get("requests") or {}).get("memory")
-        lowers_request = request is not None and quantity.in_bytes(request) > quantity.in_bytes(params.limit)
+        lowers_request = request is not None and _size(request) > quantity.in_bytes(params.limit)
         if old is None or lowers_request:
             return revision_call(params, live)
         return ActionCall(action=self.spec.name, params={**params.model_dump(), "limit": old})
@@ -69,23 +69,23 @@ class SetMemoryLimit(DeploymentAction[MemoryLimitParameters]):
     def wanted(self, params: MemoryLimitParameters, live: Json) -> str:
         try:
             resources = _container(params, live["spec"]["template"]).get("resources") or {}
+            found = (resources.get("limits") or {}).get("memory")
+            if found is not None and _size(found) == quantity.in_bytes(params.limit):
+                return ""
         except InvalidInputError as error:
             return error.message
-        found = (resources.get("limits") or {}).get("memory")
-        if found is not None and quantity.in_bytes(found) == quantity.in_bytes(params.limit):
-            return ""
         return f"the memory limit of container {params.container} is {found or 'not set'}, not {params.limit}"
 
     async def _bounded(self, params: MemoryLimitParameters, old: str | None, request: str | None) -> None:
         new = quantity.in_bytes(params.limit)
         if old is not None:
-            present = quantity.in_bytes(old)
+            present = _size(old)
             if new == present:
                 raise InvalidInputError(f"the memory limit of container {params.container} is {old} already")
             if not present <= new * LARGEST_FACTOR <= present * LARGEST_FACTOR**2:
                 message = f"{params.limit} is not within a quarter and four times the present limit of {old}"
                 raise InvalidInputError(message)
-        elif request is not None and new < quantity.in_bytes(request):
+        elif request is not None and new < _size(request):
             raise InvalidInputError(f"{params.limit} is less than the request of {request}")
         largest = await self._largest_node()
         if new > largest:
@@ -96,7 +96,15 @@ class SetMemoryLimit(DeploymentAction[MemoryLimitParameters]):
         """Allocatable memory of the largest node, in bytes."""
         nodes = (await self._api.collect(paths.NODES)).items
         given = [(node.get("status") or {}).get("allocatable", {}).get("memory", "0") for node in nodes]
-        return max((quantity.in_bytes(text) for text in given), default=0)
+        return max((_size(text) for text in given), default=0)
+
+
+def _size(text: str) -> int:
+    """A quantity that came from the cluster, in bytes."""
+    try:
+        return quantity.in_bytes(text)
+    except ValueError as error:
+        raise InvalidInputError(str(error)) from error
 
 
 def _container(params: MemoryLimitParameters, template: Json) -> Json:

@@ -5,7 +5,8 @@ import re
 from decimal import Decimal
 
 _FORM = re.compile(
-    r"(?P<number>\d{1,20}(?:\.\d{1,12})?)(?:(?P<suffix>[kKMGTPE]i|[mkMGTPE])|[eE](?P<exponent>[+-]?\d{1,2}))?"
+    r"(?P<number>[0-9]{1,20}(?:\.[0-9]{1,12})?)"
+    r"(?:(?P<suffix>[KMGTPE]i|[mkMGTPE])|[eE](?P<exponent>[+-]?[0-9]{1,2}))?"
 )
 _SUFFIXES = {
     "m": Decimal("0.001"),
@@ -16,8 +17,8 @@ _SUFFIXES = {
 
 def in_bytes(text: str) -> int:
     """`text` in bytes, rounded up as Kubernetes does. Raises ValueError for anything that is no quantity."""
-    found = _FORM.fullmatch(text.strip())
-    if not found or found["suffix"] == "ki":
+    found = _FORM.fullmatch(text)
+    if not found:
         raise ValueError(f"{text!r} is not a quantity of memory; write it like 512Mi or 1Gi")
     number = Decimal(found["number"])
     if found["exponent"]:

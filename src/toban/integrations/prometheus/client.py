@@ -19,6 +19,7 @@ from toban.kit import text
 
 MOST_BYTES = 16 * 1024 * 1024
 ATTEMPTS = 3
+PAUSE_S = 0.1
 _LONGEST_WAIT_S = 3.0
 _FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
@@ -51,7 +52,12 @@ class Client:
         try:
             async with asyncio.timeout(timeout_s):
                 async for attempt in stamina.retry_context(
-                    on=_worth_retrying, attempts=ATTEMPTS, timeout=None, wait_initial=0.1, wait_max=1.0, wait_jitter=0.1
+                    on=_worth_retrying,
+                    attempts=ATTEMPTS,
+                    timeout=None,
+                    wait_initial=PAUSE_S,
+                    wait_max=1.0,
+                    wait_jitter=PAUSE_S,
                 ):
                     with attempt:
                         return await self._once(method, path, fields)

@@ -44,9 +44,7 @@ class _Canvas:
             self.ys += [y - grow, y + grow]
 
     def frame(self) -> svg.Box:
-        return svg.Box(
-            min(self.xs) - _MARGIN, min(self.ys) - _MARGIN, max(self.xs) + _MARGIN, max(self.ys) + _MARGIN
-        )
+        return svg.Box(min(self.xs) - _MARGIN, min(self.ys) - _MARGIN, max(self.xs) + _MARGIN, max(self.ys) + _MARGIN)
 
 
 def root_of(nodes: Sequence[GraphNode], edges: Sequence[GraphEdge]) -> str | None:
@@ -141,9 +139,7 @@ def _outline(item: _Drawn, centre: tuple[float, float], *, root: bool) -> Markup
         return svg.element("polygon", points=svg.points(corners), class_=class_)
     wide = half + _NOSE
     radius = 4.0 if role == "change" else 9.0
-    return svg.element(
-        "rect", x=x - wide, y=y - tall, width=2 * wide, height=2 * tall, rx=radius, class_=class_
-    )
+    return svg.element("rect", x=x - wide, y=y - tall, width=2 * wide, height=2 * tall, rx=radius, class_=class_)
 
 
 def _node(canvas: _Canvas, item: _Drawn, centre: tuple[float, float], *, root: bool) -> None:

@@ -27,7 +27,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class Series:
-    """What is drawn: points (Unix seconds, value) in order, the normal band, and when it left the band."""
+    """Points (Unix seconds, value) in order, the normal band, when it left the band, a limit above (`ceiling`)."""
 
     points: tuple[tuple[float, float], ...]
     low: float | None = None
@@ -35,6 +35,7 @@ class Series:
     onset: float | None = None
     end: float | None = None
     marks: tuple[Mark, ...] = ()
+    ceiling: float | None = None
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,8 @@ class Labels:
     text: str
     normal: str
     anomaly: str
+    ceiling: str = ""
+    unit: str = ""
 
 
 def draw(series: Series, labels: Labels, *, zone: tzinfo, width: float, height: float) -> svg.Picture | None:
@@ -66,6 +69,7 @@ def draw(series: Series, labels: Labels, *, zone: tzinfo, width: float, height: 
         *_times(points, plot, x, zone),
         *_band(series, plot, y, labels),
         *_anomaly(series, plot, x, labels),
+        *_ceiling(series, plot, y, labels),
         svg.element("polyline", points=svg.points([(x(at), y(value)) for at, value in points]), class_="c-line"),
         svg.element("circle", cx=x(points[-1][0]), cy=y(points[-1][1]), r=3.5, class_="c-last"),
         *_changes(marks, rows, plot, x),
@@ -75,7 +79,8 @@ def draw(series: Series, labels: Labels, *, zone: tzinfo, width: float, height: 
 
 def _range(series: Series, points: Sequence[tuple[float, float]]) -> tuple[float, float]:
     values = [value for _, value in points]
-    values += [value for value in (series.low, series.high) if value is not None and math.isfinite(value)]
+    extra = (series.low, series.high, series.ceiling)
+    values += [value for value in extra if value is not None and math.isfinite(value)]
     low, high = min(values), max(values)
     if low >= 0 and high > 0 and low < 0.5 * high:
         low = 0.0  # a scale from zero shows how much, where zero is near
@@ -117,6 +122,17 @@ def _band(series: Series, plot: svg.Box, y: scale.Scale, labels: Labels) -> list
     # Above the band where there is room, else inside it.
     at = top - 4 if top - _ROW > plot.top else min(top + 12, plot.bottom - 3)
     return [band, svg.element("text", words, x=plot.left + 4, y=at, class_="c-note")]
+
+
+def _ceiling(series: Series, plot: svg.Box, y: scale.Scale, labels: Labels) -> list[Markup]:
+    if series.ceiling is None:
+        return []
+    at = y(series.ceiling)
+    words = svg.fitted(labels.ceiling, _TEXT, plot.width / 2)
+    return [
+        svg.element("line", x1=plot.left, x2=plot.right, y1=at, y2=at, class_="c-ceiling"),
+        svg.element("text", words, x=plot.right - 4, y=at + 13, text_anchor="end", class_="c-warn"),
+    ]
 
 
 def _anomaly(series: Series, plot: svg.Box, x: scale.Scale, labels: Labels) -> list[Markup]:

@@ -60,9 +60,7 @@ def draw(rows: Sequence[Row], window: Window, *, title: str, text: str = "", wid
         parts.append(svg.element("text", label, x=x(at), y=bottom + 15, text_anchor="middle", class_="c-tick"))
     for index, row in enumerate(rows):
         middle = 6 + _HIGH * (index + 0.5)
-        parts.append(
-            svg.element("line", x1=gutter, x2=width - 6, y1=middle, y2=middle, class_="l-rail")
-        )
+        parts.append(svg.element("line", x1=gutter, x2=width - 6, y1=middle, y2=middle, class_="l-rail"))
         parts.append(svg.element("text", row.name, x=4, y=middle + 4, class_="l-name"))
         parts += _spans(row, x, middle, width)
     return svg.Picture(svg.Box(0, 0, width, bottom + 22), svg.join(parts), title, text)

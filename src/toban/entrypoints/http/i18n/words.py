@@ -4,15 +4,19 @@ Called by every page. What the analysis and the flow say is translated by its st
 not known, or a fact it needs is absent, the English sentence that came with it stands.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from string import Formatter
+from functools import cache
+from importlib import resources
 from typing import Any
 
-from toban.entrypoints.http.i18n import en, ja, sentences_ja
-from toban.model.diagnosis import Hypothesis
+import yaml
+
+from toban.entrypoints.http.i18n import en, ja, phrases_ja, sentences_ja
+from toban.model.diagnosis import Diagnosis, Hypothesis
 from toban.model.finding import Finding
 from toban.model.timeline import TimelineEntry
+from toban.runbooks.runbook import Runbook
 
 LANGUAGES = {"en": "English", "ja": "日本語"}
 _TEXTS: dict[str, dict[str, str]] = {"en": en.TEXTS, "ja": ja.TEXTS}
@@ -24,6 +28,15 @@ class Phrase:
 
     key: str
     facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@cache
+def _shipped() -> dict[str, Runbook]:
+    """The shipped runbooks by name, for their titles; whether their actions are there does not matter here."""
+    folder = resources.files("toban.runbooks").joinpath("library")
+    files = [entry for entry in folder.iterdir() if entry.name.endswith(".yaml")]
+    loaded = [Runbook.model_validate(yaml.safe_load(entry.read_text("utf-8"))) for entry in files]
+    return {runbook.name: runbook for runbook in loaded}
 
 
 class Words:
@@ -41,10 +54,10 @@ class Words:
     def phrase(self, phrase: Phrase) -> str:
         """The text of a phrase; a fact named `n` chooses between one and many, inner phrases are said first."""
         facts = {key: self.phrase(value) if isinstance(value, Phrase) else value for key, value in phrase.facts.items()}
-        key = phrase.key
-        if key not in self._texts and "n" in facts:
-            return self.count(key, int(facts["n"]), **{name: value for name, value in facts.items() if name != "n"})
-        return self(key, **facts)
+        if phrase.key not in self._texts and "n" in facts:
+            n = int(facts.pop("n"))
+            return self.count(phrase.key, n, **facts)
+        return self(phrase.key, **facts)
 
     def count(self, key: str, n: int, **facts: object) -> str:
         """`KEY.one` or `KEY.other`, by number."""
@@ -66,17 +79,18 @@ class Words:
     def units(self) -> str:
         """The units for the page's script, which counts on: day, hour, minute, second, what stands between."""
         names = ("unit.day", "unit.hour", "unit.minute", "unit.second", "unit.between")
-        return ",".join(self(name).replace(" ", "_").replace("\N{NO-BREAK SPACE}", "_") for name in names)
+        return ",".join(self(name).replace(" ", "_") for name in names)
 
     def finding(self, finding: Finding) -> str:
         """What a finding says."""
-        facts = {**_place(finding), **finding.facts}
+        subject = finding.subject
+        place = {"namespace": subject.namespace, "workload": subject.name, "container": subject.container}
+        facts = {"workload_kind": subject.kind, **place, **finding.facts}
         return self._sentence(sentences_ja.FINDINGS.get(finding.code), facts, finding.statement)
 
     def hypothesis(self, hypothesis: Hypothesis) -> str:
         """What a hypothesis says."""
-        subject = hypothesis.subject
-        facts = {"subject": str(subject), "service": hypothesis.service or subject.name, **hypothesis.facts}
+        facts = {"subject": str(hypothesis.subject), **hypothesis.facts}
         return self._sentence(sentences_ja.HYPOTHESES.get(hypothesis.cause), facts, hypothesis.statement)
 
     def cause(self, name: str) -> str:
@@ -86,34 +100,46 @@ class Words:
     def entry(self, entry: TimelineEntry) -> str:
         """One line of an incident's story."""
         facts = {"actor": entry.actor, **entry.facts}
+        for name in ("because", "reason"):
+            if isinstance(facts.get(name), str):
+                facts[f"{name}_said"] = self.reason(facts[name])
         return self._sentence(sentences_ja.TIMELINE.get(entry.kind), facts, entry.text)
 
-    def _sentence(self, template: "str | Callable[..., str] | None", facts: Mapping[str, Any], fallback: str) -> str:
-        if self.lang == "en" or template is None:
+    def summary(self, diagnosis: Diagnosis) -> str:
+        """What the diagnosis comes to, in a few sentences."""
+        if self.lang == "en":
+            return diagnosis.summary
+        best = diagnosis.best
+        if best is None:
+            told = self("summary.none")
+        else:
+            facts = {"for_it": len(best.supports), "against": len(best.contradicts)}
+            told = self(f"summary.{diagnosis.verdict}", cause=self.hypothesis(best), **facts)
+        missing = self("list.and").join(diagnosis.missing[:4])
+        return told + (self("summary.missing", missing=missing) if missing else "")
+
+    def reason(self, sentence: str) -> str:
+        """A short reason that the backend gives in English."""
+        return phrases_ja.say(sentence) if self.lang == "ja" else sentence
+
+    def runbook(self, name: str, title: str) -> str:
+        """A change's title by its runbook (`rollback-deployment@1`); `title` is what stands on the change."""
+        known = _shipped().get(name.partition("@")[0])
+        if known is None or self.lang == "en":
+            return title
+        return title.replace(known.title.en, known.title.ja, 1)
+
+    def step(self, runbook: str, step_id: str, title: str) -> str:
+        """A step's title by its runbook."""
+        known = _shipped().get(runbook.partition("@")[0])
+        if known is None or self.lang == "en":
+            return title
+        return next((step.title.ja for step in known.steps if step.id == step_id), title)
+
+    def _sentence(self, sentence: sentences_ja.Sentence | None, facts: Mapping[str, Any], fallback: str) -> str:
+        if self.lang == "en" or sentence is None:
             return fallback
-        if callable(template):
-            return template(facts) or fallback
-        needed = {name for _, name, _, _ in Formatter().parse(template) if name}
-        if not all(facts.get(name) not in {None, ""} for name in needed if _simple(facts.get(name))):
-            return fallback
-        if any(name not in facts or not _simple(facts[name]) for name in needed):
-            return fallback
-        return template.format_map({name: facts[name] for name in needed})
-
-
-def _simple(value: object) -> bool:
-    return isinstance(value, (str, int, float))
-
-
-def _place(finding: Finding) -> dict[str, Any]:
-    subject = finding.subject
-    return {
-        "subject": str(subject),
-        "kind": subject.kind,
-        "namespace": subject.namespace,
-        "name": subject.name,
-        "container": subject.container,
-        "service": finding.service or subject.name,
-        "value": finding.value,
-        "expected": finding.expected,
-    }
+        try:
+            return sentence.format_map(facts) if isinstance(sentence, str) else sentence(facts)
+        except (KeyError, TypeError, ValueError):
+            return fallback  # a fact is absent or of another form than this version knows

@@ -135,6 +135,8 @@ def upgrade() -> None:
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("by", sa.Text(), nullable=False),
         sa.Column("at", sa.Text(), nullable=False),
+        sa.Column("release_by", sa.Text(), nullable=True),
+        sa.Column("release_at", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("scope", name=op.f("pk_halt")),
     )
     op.create_table(

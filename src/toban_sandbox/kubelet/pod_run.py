@@ -1,0 +1,206 @@
+"""One pod on its node: volumes, images, starts, probes, crashes, restarts and the end, moved along by timers.
+
+Made by the agent for every pod that has a node. It writes the pod's status and events; what a program needs in memory
+comes from the agent, which knows the load.
+"""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from toban_sandbox import programs
+from toban_sandbox.kube import errors, events, objects
+from toban_sandbox.kube import store as stores
+from toban_sandbox.kubelet import container as containers
+from toban_sandbox.kubelet import environment, images, lifecycle, status, timing, wishes
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Host:
+    """What a pod's run needs of its node and its agent."""
+
+    store: stores.ObjectStore
+    registry: programs.Programs
+    timing: timing.Timing
+    random: random.Random
+    recorder: events.Recorder
+    address: str
+    new_pod_address: Callable[[], str]
+    serving_changed: Callable[["PodRun"], None]
+
+
+class PodRun:
+    """The life of one pod."""
+
+    def __init__(self, pod: Json, host: Host) -> None:
+        self.host = host
+        self.clock = host.store.clock
+        self.key = (str(pod["metadata"]["namespace"]), str(pod["metadata"]["name"]))
+        self.uid = str(pod["metadata"]["uid"])
+        self.pod = pod
+        self.wishes = wishes.of_pod(pod)
+        self.started = objects.timestamp(self.clock.now())
+        self.address = ""
+        self.ended = False
+        self.terminating = False
+        self._mount_tries = 0
+        self._was_serving = False
+        self._final: Json | None = None
+        first = containers.INITIALIZING if pod["spec"].get("initContainers") else containers.CREATING
+        initial = [self._member(one, init=True, reason=first) for one in pod["spec"].get("initContainers") or ()]
+        main = [self._member(one, init=False, reason=first) for one in pod["spec"].get("containers") or ()]
+        self.members = [*initial, *main]
+        self.lives = {member.name: lifecycle.Life(self, member, images.Puller(self, member)) for member in self.members}
+
+    def _member(self, spec: Json, *, init: bool, reason: str) -> containers.Container:
+        return containers.Container(spec["name"], spec["image"], init, {"waiting": {"reason": reason}})
+
+    def spec_of(self, member: containers.Container) -> Json:
+        """A container's specification as it is now."""
+        group = "initContainers" if member.init else "containers"
+        return objects.by_name(self.pod["spec"].get(group) or (), member.name) or {}
+
+    def field_path(self, member: containers.Container) -> str:
+        return f"spec.{'initContainers' if member.init else 'containers'}{{{member.name}}}"
+
+    @property
+    def described(self) -> str:
+        """The pod as messages name it."""
+        return f"{self.key[1]}_{self.key[0]}({self.uid})"
+
+    @property
+    def serving(self) -> bool:
+        """Whether the pod takes requests."""
+        if self.ended or self.terminating:
+            return False
+        return all(member.ready for member in self.members if not member.init)
+
+    def begin(self) -> None:
+        """Mount the volumes and go on, or try again later."""
+        if self.ended or self.terminating:
+            return
+        missing = list(environment.missing_volumes(self.host.store, self.pod))
+        if missing:
+            for volume, why in missing:
+                text = f'MountVolume.SetUp failed for volume "{volume}" : {why}'
+                self.host.recorder.warning(self.pod, "FailedMount", text)
+            self._mount_tries += 1
+            wait = self.host.timing.retry_s * 2 ** min(self._mount_tries - 1, 4)
+            self.lives[self.members[0].name].later("mount", wait, self.begin)
+            self.publish()
+            return
+        self.address = self.address or self.host.new_pod_address()
+        self._mount_tries = 0
+        self.start_next()
+        self.publish()
+
+    def start_next(self) -> None:
+        """Start the next initialising container, or all others when those are done."""
+        for member in self.members:
+            if member.init and not member.succeeded:
+                if member.waiting_for in {containers.INITIALIZING, containers.CREATING}:
+                    self.lives[member.name].prepare()
+                return
+        for member in self.members:
+            if not member.init and member.waiting_for in {containers.INITIALIZING, containers.CREATING}:
+                member.wait(containers.CREATING)
+                self.lives[member.name].prepare()
+
+    def retry_config(self) -> None:
+        """Something that was missing may be there now: look again at once."""
+        if not self.address:
+            self.begin()
+            return
+        for member in self.members:
+            if member.waiting_for == containers.CONFIG_ERROR:
+                self.lives[member.name].prepare()
+
+    def observe(self, pod: Json) -> None:
+        """Take in the pod as it is stored now: a wish to go, or another image."""
+        self.pod = pod
+        if objects.is_terminating(pod):
+            self.terminate()
+            return
+        for member in self.members:
+            image = self.spec_of(member).get("image", member.image)
+            if image != member.image and not self.ended:
+                member.image = image
+                self.lives[member.name].replace_image()
+
+    def terminate(self) -> None:
+        """Stop the containers within the time they are given, then let the pod be forgotten."""
+        if self.terminating:
+            return
+        self.terminating = True
+        grace = float(self.pod["metadata"].get("deletionGracePeriodSeconds") or 0)
+        running = [member for member in self.members if member.running]
+        for member in self.members:
+            member.cancel_timers()
+        for member in running:
+            text = f"Stopping container {member.name}"
+            self.host.recorder.normal(self.pod, "Killing", text, field_path=self.field_path(member))
+        self._tell_serving()
+        wait = min(self.host.timing.termination_s, grace) if running else 0.0
+        self.clock.call_later(wait, self._vanish)
+
+    def _vanish(self) -> None:
+        self.stop()
+        current = self.host.store.get("pods", *self.key)
+        if current is not None and current["metadata"]["uid"] == self.uid:
+            self.host.store.delete("pods", *self.key)
+
+    def stop(self) -> None:
+        """End everything at once, without another word; the pod is gone or its node is."""
+        self.ended = True
+        for member in self.members:
+            member.cancel_timers()
+            member.log.close()
+            member.memory = None
+        self._tell_serving()
+
+    def evict(self, message: str) -> None:
+        """Fail the whole pod because its node cannot bear it."""
+        self.host.recorder.warning(self.pod, "Evicted", message)
+        for member in self.members:
+            if member.running:
+                text = f"Stopping container {member.name}"
+                self.host.recorder.normal(self.pod, "Killing", text, field_path=self.field_path(member))
+                self.lives[member.name].end(137, "Error")
+            member.cancel_timers()
+        self._final = {"phase": "Failed", "reason": "Evicted", "message": message}
+        self.publish()
+
+    def member_ended(self) -> None:
+        """A container has ended for good: go on with the next, or end the pod."""
+        if any(not member.succeeded for member in self.members if member.init):
+            failed = any(member.ended and not member.succeeded for member in self.members if member.init)
+            if not failed:
+                self.start_next()
+        else:
+            self.start_next()
+        self.publish()
+
+    def publish(self) -> None:
+        """Write the pod's status, if it changed, and tell whether it serves."""
+        current = self.host.store.get("pods", *self.key)
+        if current is None or current["metadata"]["uid"] != self.uid:
+            return
+        self.pod = current
+        now = objects.timestamp(self.clock.now())
+        found = status.build(current, self.members, (self.address, self.host.address), started=self.started, now=now)
+        if self._final is not None:
+            found = status.failed(found, self._final, now)
+        try:
+            self.pod = self.host.store.update("pods", current | {"status": found}, subresource="status")
+        except errors.ApiError:
+            return
+        self.ended = self.ended or found["phase"] in {"Succeeded", "Failed"}
+        self._tell_serving()
+
+    def _tell_serving(self) -> None:
+        if self.serving != self._was_serving:
+            self._was_serving = self.serving
+            self.host.serving_changed(self)
