@@ -97,12 +97,12 @@ async def _first_release(simulation: Simulation, actor: Actor, service: Service,
 
 
 async def settle(simulation: Simulation) -> None:
-    """Lets time pass in small strides until every deployment is complete. Raises UnsettledError."""
+    """Lets time pass in small strides until deployments are complete and old pods gone. Raises UnsettledError."""
     waiting: list[str] = []
     for _ in range(_PATIENCE):
         for _turn in range(_TURNS):
             await asyncio.sleep(0)
-        waiting = simulation.incomplete()
+        waiting = simulation.incomplete() + simulation.leaving()
         if not waiting:
             return
         simulation.sampler.settle_load(simulation.clock.time())

@@ -127,6 +127,10 @@ class Simulation:
         """The names of deployments whose pods are not all up to date and available."""
         return [obj["metadata"]["name"] for obj in self.store.list("deployments") if not _complete(obj)]
 
+    def leaving(self) -> list[str]:
+        """The names of pods that are being deleted."""
+        return [pod["metadata"]["name"] for pod in self.store.list("pods") if "deletionTimestamp" in pod["metadata"]]
+
     def holds(self, query: tree.Expr) -> bool:
         """Whether a query has any result now."""
         with contextlib.suppress(ExecutionError):

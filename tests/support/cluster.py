@@ -208,7 +208,7 @@ def served(state_dir: Path, *programs: Program, speed: float = 10.0) -> Iterator
     listener.bind(("127.0.0.1", 0))
     url = f"https://127.0.0.1:{listener.getsockname()[1]}"
     kubeconfigs = serve.write_kubeconfigs(state_dir, url=url, certificates=certificates)
-    ready, stop = threading.Event(), threading.Event()
+    ready = threading.Event()
     found = {}
 
     async def life():
@@ -224,11 +224,11 @@ def served(state_dir: Path, *programs: Program, speed: float = 10.0) -> Iterator
         )
         found.update(cluster=cluster, loop=asyncio.get_running_loop(), server=server)
         tasks = [asyncio.create_task(cluster.run()), asyncio.create_task(server.serve(sockets=[listener]))]
-        while not server.started:
+        while not server.started:  # noqa: ASYNC110 -- uvicorn tells no event
             await asyncio.sleep(0.01)
+        found["stop"] = asyncio.Event()
         ready.set()
-        while not stop.is_set():
-            await asyncio.sleep(0.02)
+        await found["stop"].wait()
         server.should_exit = server.force_exit = True
         tasks[0].cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -239,6 +239,6 @@ def served(state_dir: Path, *programs: Program, speed: float = 10.0) -> Iterator
     try:
         yield Served(found["cluster"], url, kubeconfigs, found["loop"])
     finally:
-        stop.set()
+        found["loop"].call_soon_threadsafe(found["stop"].set)
         thread.join(10)
         listener.close()

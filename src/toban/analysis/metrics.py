@@ -83,7 +83,8 @@ TABLE: tuple[Metric, ...] = (
         "Memory working set",
         "B",
         "pod",
-        'max by (pod) (max_over_time(container_memory_working_set_bytes{{{which},container!="",container!="POD"}}[{rate}]))',
+        "max by (pod) (max_over_time("
+        'container_memory_working_set_bytes{{{which},container!="",container!="POD"}}[{rate}]))',
         Floor(absolute=4 * quantity.MEBIBYTE),
     ),
     Metric(

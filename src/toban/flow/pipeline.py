@@ -96,7 +96,9 @@ class Pipeline:
                     return
         planned = await run.step(self._plan, workspace, incident_id)
         if planned["change"]:
-            await run.step(self._park, workspace, planned["change"], planned["wait_s"])
+            # a workflow of its own, begun by this one: never inside a step
+            run_id = _run_id(planned["change"])
+            await self._t.engine.park("change", run_id, workspace, planned["change"], delay_s=planned["wait_s"])
 
     async def _change(self, run: Run, workspace: str, change_id: str) -> None:
         try:
@@ -116,7 +118,9 @@ class Pipeline:
             state = await run.step(self._verify, workspace, change_id)
         if state == ChangeState.ROLLING_BACK:
             state = await run.step(self._roll_back, workspace, change_id)
-        await run.step(self._finish, workspace, change_id)
+        again = await run.step(self._finish, workspace, change_id)
+        if again:
+            await self._t.engine.start("incident", again["run"], workspace, again["incident"])
 
     # --- steps of the incident -----------------------------------------------------------------------------------
 
@@ -200,9 +204,6 @@ class Pipeline:
             return 0.0
         return max((change.approve_by - self._t.clock.now()).total_seconds(), 0.0) + 1.0
 
-    async def _park(self, workspace: str, change_id: str, wait_s: float) -> None:
-        await self._t.engine.park("change", _run_id(change_id), workspace, change_id, delay_s=wait_s)
-
     # --- steps of the change -------------------------------------------------------------------------------------
 
     async def _get(self, workspace: str, change_id: str) -> Change:
@@ -277,7 +278,7 @@ class Pipeline:
 
         return await self._t.database.write(store)
 
-    async def _finish(self, workspace: str, change_id: str) -> None:
+    async def _finish(self, workspace: str, change_id: str) -> dict[str, str]:
         change = await self._get(workspace, change_id)
         if change.state is ChangeState.FAILED:
             change = await self._t.database.write(
@@ -291,17 +292,18 @@ class Pipeline:
                 workspace, change.incident_id, f"{change.id} ended as {change.state}: {change.outcome}"
             )
         else:
-            await self._replan(workspace, change)
+            return await self._replan(workspace, change)
+        return {}
 
-    async def _replan(self, workspace: str, change: Change) -> None:
-        """An OBSOLETE change is planned anew while its signal is there, as another run of the incident."""
+    async def _replan(self, workspace: str, change: Change) -> dict[str, str]:
+        """An OBSOLETE change is planned anew while its signal is there, by the run of the incident that this names."""
         incident = await self._t.database.read(incidents.get, workspace, change.incident_id)
         if incident.state in OPEN_STATES and incident.firing_count and not change.outcome.startswith("the signal"):
             tries = len(await self._t.database.read(changes.of_incident, change.incident_id))
             if tries <= self._t.settings.investigate.attempts:
-                await self._t.engine.start("incident", f"{incident.id}:{tries + 1}", workspace, incident.id)
-                return
+                return {"run": f"{incident.id}:{tries + 1}", "incident": incident.id}
             await self._escalate(workspace, incident.id, f"{change.id} became obsolete: {change.outcome}")
+        return {}
 
     # --- shared --------------------------------------------------------------------------------------------------
 

@@ -3,20 +3,17 @@
 No data is INCONCLUSIVE (hold and call), never success. Called by the pipeline after execution, and after a rollback.
 """
 
-from collections.abc import Callable, Coroutine
 from datetime import datetime, timedelta
-from typing import Any
 
 from toban.flow import signals
 from toban.flow.settings import VerifySettings
 from toban.governance.gate import Gate
 from toban.kit.clock import Clock
-from toban.model.change import Change, StepState
+from toban.model.alert import AlertState
+from toban.model.change import Change, Signal, StepState
 from toban.model.verification import Check, CheckResult, Verification, overall
 from toban.store import alerts
 from toban.store.database import Database
-
-Sampler = Callable[[], Coroutine[Any, Any, Check]]
 
 
 class Verifier:
@@ -31,54 +28,43 @@ class Verifier:
     async def verify(self, change: Change, read: signals.Read | None, *, rollback: bool = False) -> Verification:
         """The verification of the change as it stands. After a rollback only the objects are looked at."""
         started = self._clock.now()
-        samplers = self._objects(change, rollback=rollback)
-        if not rollback:
-            samplers += self._signals(change, read, started)
-        checks = await self._until_settled(samplers, started)
+        deadline = started + timedelta(seconds=self._settings.timeout_s)
+        good: dict[str, int] = {}
+        while True:
+            checks = await self._objects(change, rollback=rollback)
+            if not rollback:
+                checks += await self._signals(change, read, started)
+            good = {
+                check.name: good.get(check.name, 0) + 1 if check.result is CheckResult.PASSED else 0 for check in checks
+            }
+            proved = all(count >= self._settings.samples for count in good.values())
+            if proved or self._clock.now() >= deadline:
+                break
+            await self._clock.sleep(self._settings.interval_s)
+        judged = tuple(self._judged(check, good[check.name]) for check in checks)
         return Verification(
             change_id=change.id,
-            result=overall(checks),
-            checks=checks,
+            result=overall(judged),
+            checks=judged,
             started_at=started,
             finished_at=self._clock.now(),
         )
 
-    def _objects(self, change: Change, *, rollback: bool) -> list[Sampler]:
+    async def _objects(self, change: Change, *, rollback: bool) -> list[Check]:
         steps = change.rollback_steps if rollback else change.steps
-        return [
-            lambda step=step: self._gate.check(step)  # type: ignore[misc]
-            for step in steps
-            if step.state is StepState.EXECUTED
-        ]
+        return [await self._gate.check(step) for step in steps if step.state is StepState.EXECUTED]
 
-    def _signals(self, change: Change, read: signals.Read | None, since: datetime) -> list[Sampler]:
-        async def look(one: Any) -> Check:
-            known = await self._database.read(alerts.of_incident, change.incident_id)
-            return await signals.sample(read, one, tuple(known), since)
+    async def _signals(self, change: Change, read: signals.Read | None, since: datetime) -> list[Check]:
+        """The signals of the plan, and of alerts that have joined since and still fire: an effect takes its time."""
+        known = tuple(await self._database.read(alerts.of_incident, change.incident_id))
+        late = [Signal(alert_name=one.name, labels=one.labels) for one in known if one.state is AlertState.FIRING]
+        checks = [await signals.sample(read, one, known, since) for one in (*change.signals, *late)]
+        return list({check.name: check for check in checks}.values())
 
-        return [lambda one=one: look(one) for one in change.signals]  # type: ignore[misc]
-
-    async def _until_settled(self, samplers: list[Sampler], started: datetime) -> tuple[Check, ...]:
-        deadline = started + timedelta(seconds=self._settings.timeout_s)
+    def _judged(self, check: Check, good: int) -> Check:
         needed = self._settings.samples
-        good = [0] * len(samplers)
-        checks: list[Check] = []
-        while True:
-            checks = [await sample() for sample in samplers]
-            good = [
-                count + 1 if check.result is CheckResult.PASSED else 0
-                for count, check in zip(good, checks, strict=True)
-            ]
-            out_of_time = self._clock.now() >= deadline
-            if all(count >= needed for count in good) or out_of_time:
-                break
-            await self._clock.sleep(self._settings.interval_s)
-        return tuple(
-            check.model_copy(
-                update={"good_samples": count, "needed_samples": needed, "result": _result(check, count, needed)}
-            )
-            for check, count in zip(checks, good, strict=True)
-        )
+        result = _result(check, good, needed)
+        return check.model_copy(update={"good_samples": good, "needed_samples": needed, "result": result})
 
 
 def _result(check: Check, good: int, needed: int) -> CheckResult:

@@ -36,7 +36,8 @@ _PLACEHOLDER = re.compile(
     r"|\{\{.*\}\}|<[^<>]*>|<set to the key [^<>]*>.*|\[redacted\]|redacted|secret\(…\)|\|[+\-]?\d?|>[+\-]?\d?|\[\]|\{\}|[{\[]",
     re.IGNORECASE,
 )
-_OBJECT_NAME = re.compile(r"(?=.*[-/])(?:(?:[a-z]+|[a-z0-9]{1,5})(?:[-./](?=[a-z0-9])|$))+")
+_NAME_PARTS = re.compile(r"[-./]")
+_NAME_LIMIT = 253
 _CODE_NAME = re.compile(r"[a-z]+\.[a-z]+\.|[A-Z]\w*[{@]")  # of programs' objects, not of secrets
 _OPENING = re.compile(r"\\{0,3}[\"']")
 _BARE = re.compile(r"(?:(?:bearer|basic|token)[ \t]+)?(?:[^\s,;&\"'`]|,(?!\s|[\w.\-]{1,60}[=:]|$))+", _FLAGS)
@@ -73,7 +74,15 @@ def is_secret_value(key: str, value: str) -> bool:
         return not (word[0].lower() == "pwd" and stripped.startswith("/"))
     if (stripped.isdigit() and len(stripped) <= _SHORT_NUMBER) or _CODE_NAME.match(stripped):
         return False
-    return not (key.lower() in {"secret", "credentials"} and _OBJECT_NAME.fullmatch(stripped))
+    return not (key.lower() in {"secret", "credentials"} and _is_object_name(stripped))
+
+
+def _is_object_name(value: str) -> bool:
+    """Whether this is the name of a Secret, such as `shop/db-credentials`, and not its content."""
+    parts = _NAME_PARTS.split(value[: _NAME_LIMIT + 1])
+    plain = all(part.isascii() and part.isalnum() and part.lower() == part for part in parts)
+    short = all(part.isalpha() or len(part) <= _SHORT_NUMBER for part in parts)
+    return len(value) <= _NAME_LIMIT and len(parts) > 1 and plain and short
 
 
 def _looks_secret(value: str) -> bool:
@@ -158,8 +167,8 @@ def _closing(text: str, opening: str, start: int) -> int:
 
 def _without_closing_brackets(value: str) -> str:
     for opening, closing in ("()", "[]", "{}"):
-        while value.endswith(closing) and opening not in value:
-            value = value[:-1]
+        if opening not in value:
+            value = value.rstrip(closing)
     return value
 
 

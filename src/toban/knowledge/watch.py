@@ -67,7 +67,7 @@ class Watcher:
         except TobanError as error:
             _log.warning("namespaces cannot be read", problem=error.message)
             return []
-        labels = {one["metadata"]["name"]: one["metadata"].get("labels", {}) for one in listed["namespaces"]}
+        labels = {one["name"]: one.get("labels", {}) for one in listed}
         wanted = self._namespaces or tuple(name for name in labels if not name.startswith(_SYSTEM))
         return [(name, self.environment_of(name, labels.get(name, {}))) for name in wanted]
 

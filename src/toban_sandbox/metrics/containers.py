@@ -5,6 +5,7 @@ CPU seconds are added up here, since the kubelet tells only what is used now; a 
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
@@ -13,6 +14,7 @@ from toban_sandbox.promql.labels import NAME, Labels, canonical
 
 Json = dict[str, Any]
 Sample = tuple[Labels, float]
+_CPU_UNREST, _MEMORY_UNREST = 0.03, 0.005
 
 
 class Usage(Protocol):
@@ -45,8 +47,9 @@ class _Key(NamedTuple):
 class ContainerUsage:
     """CPU and memory of every container of the pods given at each tick."""
 
-    def __init__(self, usage_of: UsageOf) -> None:
+    def __init__(self, usage_of: UsageOf, *, seed: int) -> None:
         self._usage_of = usage_of
+        self._random = random.Random(f"usage {seed}")  # noqa: S311 - simulated unrest, not a secret
         self._cpu_s: dict[_Key, tuple[int, float]] = {}
         self._labels: dict[_Key, tuple[Labels, Labels]] = {}
         self._memory: dict[_Key, float] = {}
@@ -63,9 +66,11 @@ class ContainerUsage:
             for container, usage in self._usage_of(namespace, name).items():
                 key, restart = _Key(namespace, name, container), restarts.get(container, 0)
                 before = self._cpu_s.get(key, (restart, 0.0))
-                cores = usage.cpu_cores + self._burst_cores(pod, now)
+                cores = usage.cpu_cores * max(0.0, 1 + self._random.gauss(0, _CPU_UNREST))
+                cores += self._burst_cores(pod, now)
                 cpu[key] = (restart, (before[1] if before[0] == restart else 0.0) + cores * seconds)
-                memory[key] = float(usage.memory_bytes)
+                # Never above what the kubelet says: that would show more than the limit allows.
+                memory[key] = float(int(usage.memory_bytes * (1 - abs(self._random.gauss(0, _MEMORY_UNREST)))))
         self._cpu_s, self._memory = cpu, memory
         self._labels = {key: labels for key, labels in self._labels.items() if key in cpu}
 

@@ -41,7 +41,7 @@ class Sampler:
         self._requests = RequestCounters(world.namespace, noise=world.traffic.noise, seed=seed)
         self._last: float | None = None
         self.demand = Demand(world)
-        self.containers = ContainerUsage(usage_of)
+        self.containers = ContainerUsage(usage_of, seed=seed)
         self.series = SeriesStore()
         self.flows: dict[str, Flow] = {}
 
@@ -49,7 +49,8 @@ class Sampler:
         """Measures the present and appends it; `now` is in Unix seconds."""
         seconds = 0.0 if self._last is None else min(max(0.0, now - self._last), _LONGEST_TICK_S)
         self._last = now
-        self._advance(now, seconds)
+        pods = self._store.list("pods")
+        self._advance(now, seconds, pods=pods, instances=self._instances(pods))
         time_ms = round(now * 1000)
         self.series.scrape(time_ms, self.current())
         self.series.tidy(time_ms)
@@ -62,9 +63,8 @@ class Sampler:
     def _moving(self) -> list[Sample]:
         return self._requests.samples() + self.containers.samples()
 
-    def _advance(self, now: float, seconds: float) -> None:
-        pods = self._store.list("pods")
-        self.flows = self._graph.flows(self.demand, self._instances(pods), now)
+    def _advance(self, now: float, seconds: float, *, pods: list[Json], instances: dict[str, list[Program]]) -> None:
+        self.flows = self._graph.flows(self.demand, instances, now)
         self._set_load()
         self._requests.add(self.flows, seconds)
         self.containers.add(pods, now=now, seconds=seconds)
@@ -107,16 +107,18 @@ class Sampler:
         moments = list(itertools.takewhile(lambda moment: moment < end, itertools.count(first, HISTORY_STEP_S)))
         if not moments:
             return
+        pods = self._store.list("pods")
+        instances = self._instances(pods)
         columns: dict[Labels, array[float]] = {}
         for moment in moments:
-            self._advance(moment, HISTORY_STEP_S)
+            self._advance(moment, HISTORY_STEP_S, pods=pods, instances=instances)
             for labels, value in self._moving():
                 column = columns.get(labels)
                 if column is None:
                     column = columns[labels] = array("d")
                 column.append(value)
         times = array("q", [round(moment * 1000) for moment in moments])
-        steady = self._state.samples() + targets(self._store.list("nodes"), self._store.list("pods"))
+        steady = self._state.samples() + targets(self._store.list("nodes"), pods)
         columns.update((labels, array("d", [value]) * len(moments)) for labels, value in steady)
         self.series.load(times, columns)
         self._last = moments[-1]

@@ -99,7 +99,7 @@ def test_a_scenario_file_is_read_step_by_step(tmp_path):
         ("kind: ConfigMap", "kind: Node", 12, "one of ConfigMap"),
         ("up == 1", "up ==", 10, "cannot be parsed"),
         ("name: mine", "name: other", 1, "must be the file's name"),
-        ("family: test", "family: [", 4, "not valid YAML"),
+        ("family: test", "family: [", 5, "not valid YAML"),
         ("family: test", "name: again", 3, "stands here twice"),
     ],
 )

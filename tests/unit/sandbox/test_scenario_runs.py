@@ -14,7 +14,7 @@ from toban_sandbox.audit import AuditLog
 from toban_sandbox.sandbox import BusyError, Sandbox
 
 START = 1_795_000_000.0
-STRIDE_S, TURNS = 0.25, 10
+STRIDE_S, TURNS = 0.5, 12
 SHOP = "/apis/apps/v1/namespaces/shop/deployments"
 
 
@@ -30,10 +30,8 @@ class Practice:
         return self.sandbox.simulation.actor("developer")
 
     def firing(self):
-        return {
-            (item["alertname"], item["labels"].get("service") or item["labels"].get("deployment", ""))
-            for item in self.sandbox.state()["firing"]
-        }
+        found = [(alert.rule.name, dict(alert.labels)) for alert in self.sandbox.simulation.alerting.firing()]
+        return {(name, labels.get("service") or labels.get("deployment", "")) for name, labels in found}
 
     async def pass_time(self, seconds, *, until=lambda: False):
         """Lets simulated time pass, at most until the condition holds; tells how long it took."""

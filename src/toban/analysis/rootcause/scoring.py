@@ -9,14 +9,12 @@ from collections.abc import Sequence
 from toban.analysis.rootcause import statements, weights
 from toban.analysis.rootcause.candidates import Candidate
 from toban.analysis.rootcause.relations import Observation, observe
-from toban.analysis.rootcause.situation import Situation
+from toban.analysis.rootcause.situation import MEASURED, Situation
 from toban.kit import canonical
 from toban.model.diagnosis import Evidence, Hypothesis, Verdict
-from toban.model.finding import FindingKind
 
 _LEAST, _MOST = 0.01, 0.97  # rules are never certain
 _SHOWN = 8
-_MEASURED = {FindingKind.KUBERNETES, FindingKind.METRIC, FindingKind.LOG}
 
 
 def rank(situation: Situation, found: Sequence[Candidate]) -> tuple[Hypothesis, ...]:
@@ -87,7 +85,7 @@ def _explained(situation: Situation, candidate: Candidate) -> tuple[str, ...]:
 
 def _is_measured(situation: Situation, hypothesis: Hypothesis) -> bool:
     kinds = {finding.id: finding.kind for finding in situation.findings}
-    return any(kinds[evidence.finding_id] in _MEASURED for evidence in hypothesis.supports)
+    return any(kinds[evidence.finding_id] in MEASURED for evidence in hypothesis.supports)
 
 
 def _same_fault(one: Hypothesis, other: Hypothesis) -> bool:

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from toban.analysis import topology
 from toban.model.alert import Alert, AlertState
-from toban.model.finding import Finding
+from toban.model.finding import Finding, FindingKind
 from toban.model.incident import Incident
 from toban.model.service import ObjectRef, Service
 
@@ -27,6 +27,9 @@ TROUBLES = frozenset(
     }
 )
 """States of objects that are wrong by themselves."""
+
+MEASURED = frozenset({FindingKind.KUBERNETES, FindingKind.METRIC, FindingKind.LOG})
+"""Kinds of findings that prove something; an alert or a change alone does not."""
 
 SYMPTOMS = frozenset({"metric.error_share", "metric.latency_p95"})
 """Metrics that a caller gets from its callees."""
@@ -72,7 +75,21 @@ class Situation:
 
     @property
     def lacks_metrics(self) -> bool:
-        return any(entry.startswith("prometheus") for entry in self.missing)
+        return self._lacks("prometheus")
+
+    @property
+    def looked_at(self) -> list[str]:
+        """The kinds of sources that could be read, in words."""
+        kinds = (("kubernetes", "objects"), ("prometheus", "metrics"))
+        return [words for source, words in kinds if not self._lacks(source)]
+
+    @property
+    def has_measurements(self) -> bool:
+        """Whether anything was measured to be wrong, beyond the alerts themselves and changes."""
+        return any(one.kind in MEASURED for one in self.findings)
+
+    def _lacks(self, source: str) -> bool:
+        return any(entry.startswith(source) for entry in self.missing)
 
     def of(self, *codes: str) -> Iterator[Finding]:
         return (finding for finding in self.findings if finding.code in codes)

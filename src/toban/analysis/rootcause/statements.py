@@ -70,8 +70,9 @@ def _open_end(situation: Situation, hypotheses: Sequence[Hypothesis]) -> str:
     else:
         parts.append("No cause was found.")
         parts.extend(one.statement for one in list(situation.of(*SYMPTOMS))[:2])
-    if not situation.findings:
-        parts.append("The objects, metrics and logs that could be read show nothing unusual.")
+    looked_at = situation.looked_at
+    if looked_at and not situation.has_measurements:
+        parts.append(f"Looked at: {', '.join(looked_at)}; nothing there is wrong.")
     return " ".join(parts)
 
 

@@ -176,4 +176,3 @@ def wants_page(scope: Scope) -> bool:
     if path.startswith(("/api/", _HOOKS, "/events")) or path in _PROBES:
         return False
     return "text/html" in Headers(scope=scope).get("accept", "")
-

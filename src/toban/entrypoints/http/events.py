@@ -98,6 +98,8 @@ class Stream:
     async def read(self, cursor: int, ask: Callable[[], Awaitable[SecurityContext]]) -> AsyncIterator[bytes]:
         """Entries after `cursor` for as long as server and session last, each exactly once, with heartbeats between."""
         yield f"retry: {_RETRY_MS}\n\n".encode()
+        clock = asyncio.get_running_loop().time
+        written = clock()
         while not self.closing.event.is_set():
             try:
                 context = await ask()  # rights may have gone since the last round
@@ -107,11 +109,14 @@ class Stream:
             entries = await self.toban.timeline_after(context, cursor, incident_id=self.incident_id, limit=_PAGE)
             for entry in entries:
                 cursor = entry.seq
+                written = clock()
                 yield line(entry)
             if len(entries) == _PAGE:
                 continue
             # What is newer than `latest` may be of this incident and not yet read: only up to there it is settled.
             cursor = max(cursor, latest)
-            await self.closing.wait_or(self.toban.wait_for_news(cursor, self.heartbeat_s))
-            if not entries and not self.closing.event.is_set():
+            rest = max(self.heartbeat_s - (clock() - written), 0.0)
+            await self.closing.wait_or(self.toban.wait_for_news(cursor, rest))
+            if clock() - written >= self.heartbeat_s and not self.closing.event.is_set():
+                written = clock()
                 yield _BEAT

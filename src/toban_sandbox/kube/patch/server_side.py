@@ -116,7 +116,8 @@ def _prefixes(configured: frozenset[ownership.Path], others: list[ownership.Entr
 def _prune(
     obj: Json, dropped: frozenset[ownership.Path], schema: schemas.Schema, *, protected: set[ownership.Path]
 ) -> Json:
-    for path in sorted(dropped, key=len, reverse=True):
+    # Whole items first: an item that has lost its keys could not be found any more.
+    for path in sorted(dropped, key=len):
         if path not in protected:
             _delete(obj, path, schema)
     return obj

@@ -47,7 +47,6 @@ class Labels:
     normal: str
     anomaly: str
     ceiling: str = ""
-    unit: str = ""
 
 
 def draw(series: Series, labels: Labels, *, zone: tzinfo, width: float, height: float) -> svg.Picture | None:

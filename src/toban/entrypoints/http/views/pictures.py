@@ -1,11 +1,11 @@
 """Case files as input for the pictures: which chart, which lanes, which graph. Called by the incident and the first page."""
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
-from toban.analysis import metrics
+from toban.analysis import metrics, quantity
 from toban.entrypoints.http.drawing import chart, lanes
 from toban.entrypoints.http.i18n.words import Words
 from toban.kit import text
@@ -35,9 +35,7 @@ def spoken_graph(case: CaseFile, words: Words) -> tuple[tuple[GraphNode, ...], t
     causes = {f"cause:{one.id}": words.cause(one.cause) for one in case.diagnosis.hypotheses}
     said = {finding.statement: words.finding(finding) for finding in case.findings}
     said |= {one.statement: words.hypothesis(one) for one in case.diagnosis.hypotheses}
-    nodes = tuple(
-        node.model_copy(update={"label": causes.get(node.id, node.label)}) for node in case.diagnosis.nodes
-    )
+    nodes = tuple(node.model_copy(update={"label": causes.get(node.id, node.label)}) for node in case.diagnosis.nodes)
     edges = tuple(
         edge.model_copy(update={"why": said.get(edge.why) or words.reason(edge.why)}) for edge in case.diagnosis.edges
     )
@@ -59,7 +57,15 @@ def _number(value: Any) -> float | None:
     return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
 
 
-def series(finding: Finding, case: CaseFile, words: Words) -> chart.Series | None:
+@dataclass(frozen=True)
+class Drawable:
+    """A series in the unit its axis shows."""
+
+    series: chart.Series
+    unit: str
+
+
+def series(finding: Finding, case: CaseFile, words: Words) -> Drawable | None:
     """What a metric finding gives to draw, with the changes near it; None when its points are not points."""
     facts = finding.facts
     try:
@@ -68,16 +74,53 @@ def series(finding: Finding, case: CaseFile, words: Words) -> chart.Series | Non
         return None
     if len(points) < 2:  # noqa: PLR2004 - a line has two ends
         return None
+    factor, unit = _axis(str(facts.get("unit", "")), max(value for _, value in points))
+    low, high, ceiling = (
+        None if found is None else found * factor
+        for found in (_number(facts.get(name)) for name in ("low", "high", "limit_bytes"))
+    )
     drawn = chart.Series(
-        tuple(points),
-        _number(facts.get("low")),
-        _number(facts.get("high")),
+        tuple((at, value * factor) for at, value in points),
+        low if low is None else max(low, 0.0),  # none of these metrics can be below zero
+        high,
         _seconds(facts.get("onset")),
         _seconds(facts.get("ended")),
         tuple(_marks(case, words)),
+        ceiling,
     )
-    limit = _number(facts.get("limit_bytes"))
-    return replace(drawn, ceiling=limit) if limit else drawn
+    return Drawable(drawn, unit)
+
+
+def _axis(unit: str, most: float) -> tuple[float, str]:
+    if unit == "B":
+        return 1 / quantity.MEBIBYTE, "MiB"
+    if unit == "share":
+        return 100.0, "%"
+    if unit == "s" and most < 1:
+        return 1000.0, "ms"
+    return 1.0, unit
+
+
+def chart_labels(finding: Finding, unit: str, words: Words, moment: Callable[[datetime], str]) -> chart.Labels:
+    """The words in a chart."""
+    facts = finding.facts
+    own_unit = str(facts.get("unit", ""))
+    name = words.known(f"metric.{facts.get('metric')}", finding.code)
+    service = finding.service or finding.subject.name
+    low, high, now, peak = (amount(facts.get(key), own_unit) for key in ("low", "high", "now", "peak"))
+    onset = _seconds(facts.get("onset"))
+    when = moment(datetime.fromtimestamp(onset, UTC)) if onset is not None else ""
+    if when and _number(facts.get("low")) is not None:
+        text_ = words("chart.text", metric=name, service=service, low=low, high=high, now=now, time=when)
+    else:
+        text_ = words("chart.text_short", metric=name, service=service, peak=peak)
+    return chart.Labels(
+        title=words("chart.of", metric=name, service=service) + (f" [{unit}]" if unit else ""),
+        text=text_,
+        normal=words("chart.normal", low=low, high=high),
+        anomaly=words("chart.onset", time=when[11:]),
+        ceiling=f"{words('chart.limit')} {facts.get('limit', '')}".strip(),
+    )
 
 
 def _marks(case: CaseFile, words: Words) -> list[chart.Mark]:
@@ -120,9 +163,7 @@ def story_rows(case: CaseFile, words: Words, now: datetime) -> tuple[list[lanes.
     times += [span.end for row in spans.values() for span in row if span.end is not None]
     start = min([*times, case.incident.started_at.timestamp()])
     last = max([*times, min(end, now.timestamp())])
-    rows = [
-        lanes.Row(words(f"lane.{lane}"), tuple(spans[lane]), _SHAPES[lane], f"l-{lane}") for lane in Lane
-    ]
+    rows = [lanes.Row(words(f"lane.{lane}"), tuple(spans[lane]), _SHAPES[lane], f"l-{lane}") for lane in Lane]
     return rows, start, max(last, start + 10)
 
 

@@ -34,9 +34,7 @@ class Stage:
 
 _C = ChangeState
 _NOT_RUN = frozenset({_C.REJECTED, _C.EXPIRED, _C.OBSOLETE, _C.HALTED, _C.CANCELLED})
-_WRITTEN = frozenset(
-    {_C.EXECUTED, _C.VERIFYING, _C.SUCCEEDED, _C.ROLLING_BACK, _C.ROLLED_BACK, _C.ESCALATED}
-)
+_WRITTEN = frozenset({_C.EXECUTED, _C.VERIFYING, _C.SUCCEEDED, _C.ROLLING_BACK, _C.ROLLED_BACK, _C.ESCALATED})
 
 
 def stages(case: CaseFile) -> tuple[Stage, ...]:
