@@ -142,25 +142,33 @@ def test_the_methods_called_here_are_all_that_an_action_guards(actions):
 
 
 async def test_an_unreachable_system_is_an_upstream_error_that_names_it(actions, nowhere):
-    for action in actions.values():
-        for method, call in calls(action).items():
-            if method in {"probe", "check"} or (method == "undo" and not action.spec.reversible):
-                continue
-            with gate_open(), pytest.raises(UpstreamError, match=nowhere) as caught:
-                await asyncio.wait_for(call(), LIMIT_S)
-            assert not isinstance(caught.value, OutcomeUnknownError), "nothing was sent, so nothing is unknown"
-            assert caught.value.retry_after is not None
+    async def fails(call):
+        with pytest.raises(UpstreamError, match=nowhere) as caught:
+            await asyncio.wait_for(call(), LIMIT_S)
+        assert not isinstance(caught.value, OutcomeUnknownError), "nothing was sent, so nothing is unknown"
+        assert caught.value.retry_after is not None
+
+    tried = [
+        call
+        for action in actions.values()
+        for method, call in calls(action).items()
+        if method not in {"probe", "check"} and (method != "undo" or action.spec.reversible)
+    ]
+    with gate_open():
+        await asyncio.gather(*map(fails, tried))
 
 
 async def test_what_cannot_be_read_back_is_unknown_and_no_data_is_inconclusive(actions):
-    for action in writes(actions):
-        with gate_open():
-            probe = await asyncio.wait_for(action.probe(parameters(action), TARGETS, "RUN-0001.1"), LIMIT_S)
-            check = await asyncio.wait_for(action.check(parameters(action), TARGETS), LIMIT_S)
+    async def tells(action):
+        probe = await asyncio.wait_for(action.probe(parameters(action), TARGETS, "RUN-0001.1"), LIMIT_S)
+        check = await asyncio.wait_for(action.check(parameters(action), TARGETS), LIMIT_S)
         assert isinstance(probe, Probe)
         assert (probe.result, bool(probe.detail)) == (ProbeResult.UNKNOWN, True)
         assert (check.result, check.kind, check.good_samples) == (CheckResult.INCONCLUSIVE, "object", 0)
         assert check.detail
+
+    with gate_open():
+        await asyncio.gather(*map(tells, writes(actions)))
 
 
 async def test_a_handler_digest_is_stable_and_its_own(actions, offered):

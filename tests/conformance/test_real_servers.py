@@ -77,7 +77,7 @@ def deliveries():
     arrived = Queue()
 
     class Hook(BaseHTTPRequestHandler):
-        def do_POST(self):  # noqa: N802 - the library's name
+        def do_POST(self):
             headers = {name.lower(): value for name, value in self.headers.items()}
             arrived.put((headers, self.rfile.read(int(headers["content-length"]))))
             self.send_response(202)

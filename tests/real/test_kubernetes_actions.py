@@ -336,3 +336,17 @@ async def _waiting(actions):
     inventory = actions["kubernetes.inventory"]
     found = await inventory.read(inventory.parameters(namespace="shop"))
     return "CreateContainerConfigError" in json.dumps(found["pods"])
+
+
+async def test_a_container_that_runs_out_of_memory_is_cured_by_a_higher_limit(connect, sandbox):
+    actions = connect()
+    inventory = actions["kubernetes.inventory"]
+    sandbox.control.post("/scenarios/memory-limit/start").raise_for_status()
+    until = time.monotonic() + DONE_S
+    while "OOMKilled" not in json.dumps((await inventory.read(inventory.parameters(namespace="shop")))["pods"]):
+        assert time.monotonic() < until
+        await asyncio.sleep(0.1)
+    action, params, targets = await prepared(actions, CALLS["limit"])
+    await action.run(params, targets, "RUN-0001.1")
+    check = await finished(action, params, targets)
+    assert check.result is CheckResult.PASSED, check.detail

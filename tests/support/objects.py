@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from toban.analysis import kubernetes
+from toban.analysis import codes, kubernetes
 from toban.model import finding
 from toban.model.alert import Alert, AlertState, Severity
 from toban.model.environment import Environment
@@ -34,7 +34,8 @@ def replicaset(owner, revision, form, *, created=None, replicas=0, ready=0, caus
     notes = {"deployment.kubernetes.io/revision": str(revision)}
     if cause:
         notes["kubernetes.io/change-cause"] = cause
-    form = {**form, "metadata": {"labels": {**form["metadata"]["labels"], "pod-template-hash": name[-9:]}}}
+    labels = {**form["metadata"]["labels"], "pod-template-hash": name[-9:]}
+    form = {**form, "metadata": {**form["metadata"], "labels": labels}}
     return {
         "metadata": {
             "name": name,
@@ -181,7 +182,7 @@ def analyze(*parts, services=(), started_at=START, since_minutes=30):
         for kind, found in part.items():
             if isinstance(found, list):
                 whole[kind] = [*whole[kind], *found]
-    return kubernetes.analyze(
+    found = kubernetes.analyze(
         whole,
         observed_at=NOW,
         since=START - timedelta(minutes=since_minutes),
@@ -189,6 +190,9 @@ def analyze(*parts, services=(), started_at=START, since_minutes=30):
         started_at=started_at,
         services=services,
     )
+    for one in found:  # whatever a test is about, pages can translate what comes out
+        assert set(one.facts) == set(codes.FINDINGS[one.code]), one.code
+    return found
 
 
 def known(name, *calls, namespace="shop"):

@@ -36,7 +36,7 @@ _CALLEE = tuple(
     re.compile(pattern)
     for pattern in (
         rf"{_TO} {_HOST}(?:[:, ]|$).*?{_SILENT}",
-        rf"(?i:dial tcp|dial udp) (?:lookup )?{_HOST}(?::\d+)?(?: on \S+)?: {_DIALED}",
+        rf"(?i:dial (?:tcp|udp)):? (?:lookup )?{_HOST}(?::\d+)?(?: on \S+)?: {_DIALED}",
         rf"(?:ECONNREFUSED|ENOTFOUND|ETIMEDOUT|EHOSTUNREACH|EAI_AGAIN) {_HOST}",
         rf"(?i:could not (?:connect to|resolve host|translate host name)):? {_HOST}",
     )

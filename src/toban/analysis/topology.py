@@ -4,7 +4,7 @@
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -157,18 +157,28 @@ def hosts(services: Iterable[Service], inventories: Iterable[Mapping[str, Any]])
 
 def callees(services: Mapping[str, Service], name: str) -> list[str]:
     """All services that `name` calls, directly or not, nearest first; `name` itself is not among them."""
-    return _reach(name, lambda one: services[one].calls if one in services else ())
+    return reach(name, {one.name: one.calls for one in services.values()})
 
 
 def callers(services: Mapping[str, Service], name: str) -> list[str]:
     """All services that call `name`, directly or not, nearest first."""
-    return _reach(name, lambda one: sorted(other.name for other in services.values() if one in other.calls))
+    return reach(name, called_by(services))
 
 
-def _reach(name: str, step: Callable[[str], Iterable[str]]) -> list[str]:
+def called_by(services: Mapping[str, Service]) -> dict[str, list[str]]:
+    """Direct callers of each service, sorted."""
+    found: dict[str, list[str]] = {}
+    for caller in sorted(services.values(), key=lambda one: one.name):
+        for callee in caller.calls:
+            found.setdefault(callee, []).append(caller.name)
+    return found
+
+
+def reach(name: str, steps: Mapping[str, Sequence[str]]) -> list[str]:
+    """What can be reached from `name` by `steps`, nearest first, without `name`."""
     seen, queue = {name}, [name]
     for current in queue:
-        for other in step(current):
+        for other in steps.get(current, ()):
             if other not in seen:
                 seen.add(other)
                 queue.append(other)

@@ -174,7 +174,8 @@ class Pipeline:
 
         def store(connection: sa.Connection) -> None:
             evidence.save_diagnosis(connection, diagnosis)
-            incident = incidents.move(connection, workspace, incident_id, IncidentState.DIAGNOSED)
+            root = {"service": diagnosis.best.service} if diagnosis.best and diagnosis.best.service else {}
+            incident = incidents.move(connection, workspace, incident_id, IncidentState.DIAGNOSED, **root)
             best = diagnosis.hypotheses[0] if diagnosis.hypotheses else None
             facts = {
                 "verdict": diagnosis.verdict,

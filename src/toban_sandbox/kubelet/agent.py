@@ -82,7 +82,7 @@ class Kubelet(loop.Controller):
         elif objects.is_terminating(pod):
             self.store.delete("pods", *key)
         elif not objects.is_finished(pod):
-            run = self._runs[key] = pod_run.PodRun(pod, self._host(pod["spec"]["nodeName"]))
+            run = self._runs[key] = pod_run.PodRun(pod, self._host(pod["spec"]["nodeName"]), self.workload_of(pod))
             run.begin()
 
     def _host(self, node: str) -> pod_run.Host:
@@ -116,7 +116,7 @@ class Kubelet(loop.Controller):
         return f"{network}.{last}"
 
     def _serving_changed(self, run: pod_run.PodRun) -> None:
-        workload = self.workload_of(run.pod)
+        workload = run.workload
         serving = self._serving.setdefault(workload, set())
         if run.serving:
             serving.add(run.key)
@@ -128,9 +128,9 @@ class Kubelet(loop.Controller):
         """Let every pod of a workload head for the memory that its share of the load needs."""
         now = self.clock.time()
         for run in list(self._runs.values()):
-            if run.ended or self.workload_of(run.pod) != workload:
+            if run.ended or run.workload != workload:
                 continue
-            share = self._share_of(run, workload)
+            share = self._share_of(run)
             for member in run.members:
                 if member.memory is None or member.program is None or run.wishes.memory_bytes is not None:
                     continue
@@ -139,9 +139,9 @@ class Kubelet(loop.Controller):
                     member.memory.aim(target, now)
                     run.lives[member.name].watch_memory()
 
-    def _share_of(self, run: pod_run.PodRun, workload: Workload) -> float:
-        serving = self._serving.get(workload, set())
-        return self._load.rps(*workload) / len(serving) if run.key in serving else 0.0
+    def _share_of(self, run: pod_run.PodRun) -> float:
+        serving = self._serving.get(run.workload, set())
+        return self._load.rps(*run.workload) / len(serving) if run.key in serving else 0.0
 
     def workload_of(self, pod: Json) -> Workload:
         """Namespace and name of what a pod belongs to in the end: its Deployment, another owner, or itself."""
@@ -161,7 +161,7 @@ class Kubelet(loop.Controller):
         run = self._runs.get((namespace, pod))
         if run is None:
             return {}
-        share = self._share_of(run, self.workload_of(run.pod))
+        share = self._share_of(run)
         now = self.clock.time()
         found = {}
         for member in run.members:

@@ -35,8 +35,9 @@ class Host:
 class PodRun:
     """The life of one pod."""
 
-    def __init__(self, pod: Json, host: Host) -> None:
+    def __init__(self, pod: Json, host: Host, workload: tuple[str, str]) -> None:
         self.host = host
+        self.workload = workload
         self.clock = host.store.clock
         self.key = (str(pod["metadata"]["namespace"]), str(pod["metadata"]["name"]))
         self.uid = str(pod["metadata"]["uid"])

@@ -22,6 +22,7 @@ from toban_sandbox.promql.ranges import Window
 LOOKBACK_MS = 5 * 60_000
 DEFAULT_SUBQUERY_STEP_MS = 60_000
 MAX_SAMPLES = 20_000_000
+MAX_SUBQUERY_STEPS = 20_000  # in one query; more would hold up everything else for seconds
 
 Vector = list[tuple[Labels, float]]
 Value = float | str | Vector
@@ -57,6 +58,7 @@ class Evaluation:
         self._selected: dict[int, list[SeriesView]] = {}
         self._subqueries: dict[tuple[int, int], Value] = {}
         self._samples = 0
+        self._steps = 0
 
     def at(self, node: tree.Expr, time_ms: int) -> Value:
         """The expression's value at a time: a number, a string or a vector. Raises ExecutionError."""
@@ -148,6 +150,9 @@ class Evaluation:
         for moment in range(-(-start // step) * step, end + 1, step):
             key = (id(node), moment)
             if key not in self._subqueries:
+                self._steps += 1
+                if self._steps > MAX_SUBQUERY_STEPS:
+                    raise ExecutionError(f"the query's subqueries need more than {MAX_SUBQUERY_STEPS} steps")
                 self._subqueries[key] = self.at(node.expr, moment)
             value = self._subqueries[key]
             for labels, number in value if isinstance(value, list) else []:

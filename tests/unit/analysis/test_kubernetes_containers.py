@@ -1,6 +1,7 @@
 """Analyzers of containers and pods: what they find, in which words, and that health gives nothing."""
 
 import pytest
+
 from support import objects as build
 
 CONFIG_WORDS = [

@@ -1,13 +1,13 @@
 """Analyzers of deployments, nodes and changes."""
 
 import pytest
+
 from support import objects as build
 
 
 def rolled(new, old=None, *, created=None, cause="", replicas=(2, 0), ready=(2, 0)):
     """The cart after a rollout from revision 1 to revision 2."""
-    old, new = old or build.template(), new
-    first = build.replicaset("cart", 1, old, replicas=replicas[1], ready=ready[1])
+    first = build.replicaset("cart", 1, old or build.template(), replicas=replicas[1], ready=ready[1])
     second = build.replicaset(
         "cart", 2, new, created=created or build.ago(minutes=5), cause=cause, replicas=replicas[0], ready=ready[0]
     )

@@ -93,7 +93,7 @@ def test_writers_in_several_threads_do_not_fork_the_chain(database, now):
 
 
 @pytest.mark.parametrize(
-    "field", sorted(rows.COLUMNS + ("reason", "details", "actor_type", "request_id", "session_id"))
+    "field", sorted((*rows.COLUMNS, "reason", "details", "actor_type", "request_id", "session_id"))
 )
 def test_a_change_of_any_field_is_found_at_its_event(database, now, field):
     fill(database, now)

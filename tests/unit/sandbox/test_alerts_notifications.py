@@ -162,7 +162,7 @@ def clock():
 
 async def _until(condition):
     async with asyncio.timeout(5):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - the sender has no event to wait on
             await asyncio.sleep(0.005)
 
 

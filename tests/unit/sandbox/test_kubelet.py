@@ -1,4 +1,4 @@
-"""The kubelet: what becomes of containers whose image, configuration, memory or program is wrong, and of healthy ones."""
+"""The kubelet: what becomes of containers whose image, configuration, memory or program is wrong."""
 
 import pytest
 
@@ -341,6 +341,7 @@ async def test_a_followed_log_goes_on(cluster):
     await start(cluster, container=WITH_ENV)
     await cluster.until(lambda: cluster.rolled_out("cart"))
     name = cluster.only_pod("cart")["metadata"]["name"]
+    await cluster.pass_time(2)
     following = cluster.kubelet.follow("shop", name, None)
     await cluster.pass_time(21)
     assert (await anext(following)).startswith("GET /")

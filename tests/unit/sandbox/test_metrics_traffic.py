@@ -19,7 +19,7 @@ def shop():
 
 @pytest.fixture
 def flows(shop):
-    """flows(surge={…}, **changes) with every service's replicas running, but for the changes."""
+    """Calculates flows with every service's replicas running, but for what is changed."""
     programs = Programs(shop.images)
 
     def calculate(surge=None, **changes):

@@ -4,14 +4,15 @@ The clock stands still and is moved by hand, so that a minute of the world takes
 """
 
 import asyncio
-import contextlib
 
 import pytest
 
 from toban_sandbox import scenario, world
+from toban_sandbox.alerts.delivery import Receiver
 from toban_sandbox.alerts.notifications import Policy
 from toban_sandbox.audit import AuditLog
 from toban_sandbox.sandbox import BusyError, Sandbox
+from toban_sandbox.simulation import Simulation
 
 START = 1_795_000_000.0
 STRIDE_S, TURNS = 0.5, 12
@@ -194,8 +195,6 @@ async def test_a_reset_brings_back_the_healthy_base_and_resolves_what_was_told(p
         posted.append(body)
         return 200
 
-    from toban_sandbox.alerts.delivery import Receiver
-
     practice.sandbox.sender._post = post
     practice.sandbox.sender.add(Receiver("default", "http://127.0.0.1:9"))
     await begin(practice, "bad-release", seconds=6)
@@ -240,9 +239,15 @@ async def test_a_step_that_cannot_be_carried_out_fails_the_scenario_with_the_rea
     assert "no deployment nobody" in run.error
 
 
-async def test_an_unknown_failure_of_the_cluster_is_not_swallowed(practice):
-    cluster = practice.sandbox._tasks[0]
-    cluster.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await cluster
-    assert not practice.sandbox.failed.done()
+async def test_an_error_that_ends_the_cluster_is_reported_and_not_swallowed(tmp_path, monkeypatch):
+    async def broken(self):
+        raise RuntimeError("the kubelet fell over")
+
+    monkeypatch.setattr(Simulation, "run", broken)
+    sandbox = Sandbox(
+        world.load("shop"), seed=1, speed=0.0, users={}, audit=AuditLog(tmp_path / "audit.jsonl"), policy=Policy()
+    )
+    await sandbox.start(metrics_url="http://127.0.0.1:1", now=lambda: START)
+    with pytest.raises(RuntimeError, match="fell over"):
+        await asyncio.wait_for(sandbox.failed, 2)
+    await sandbox.close()

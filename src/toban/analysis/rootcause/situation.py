@@ -55,7 +55,11 @@ class Situation:
         self.findings = _newest(findings)
         self.services = {service.name: service for service in sorted(services, key=lambda one: one.name)}
         self.missing = tuple(missing)
-        self._troubled = {one.service for one in self.findings if one.code in TROUBLES and one.service}
+        marked = TROUBLES | SYMPTOMS
+        self._troubled = {one.service for one in self.findings if one.code in marked and one.service}
+        self._called_by = topology.called_by(self.services)
+        self._callers: dict[str, list[str]] = {}
+        self._explaining: dict[str, str | None] = {}
 
     @property
     def started_at(self) -> datetime:
@@ -110,21 +114,27 @@ class Situation:
         return max((one.observed_at for one in self.findings), default=None)
 
     def in_trouble(self, service: str) -> bool:
-        return service in self._troubled or bool(self.symptoms(service))
+        """Whether objects of the service are wrong, or it shows errors or slowness."""
+        return service in self._troubled
 
     def callees(self, service: str) -> list[str]:
         """Services that `service` needs, directly or not, without those that need it in turn."""
-        above = set(topology.callers(self.services, service))
+        above = set(self.callers(service))
         return [name for name in topology.callees(self.services, service) if name not in above]
 
     def callers(self, service: str) -> list[str]:
-        return topology.callers(self.services, service)
+        if service not in self._callers:
+            self._callers[service] = topology.reach(service, self._called_by)
+        return self._callers[service]
 
     def explaining_callee(self, service: str | None) -> str | None:
         """The nearest callee in trouble: what its callers suffer is its doing. None where no callee has any."""
         if not service:
             return None
-        return next((name for name in self.callees(service) if self.in_trouble(name)), None)
+        if service not in self._explaining:
+            troubled = (name for name in self.callees(service) if self.in_trouble(name))
+            self._explaining[service] = next(troubled, None)
+        return self._explaining[service]
 
     def is_connected(self, service: str | None) -> bool | None:
         """Whether trouble in `service` can reach an alerting service; None where topology cannot tell."""

@@ -1,20 +1,54 @@
-"""The web server: uvicorn that ends open event streams when it is told to stop, so that it does stop.
+"""The web server: takes the port, starts Toban on its own loop, serves until it is told to stop, ends open streams.
 
-Called by `toban up`, the demo and tests.
+`Server` is uvicorn that does stop; `run` is the whole life of one process, called by `main` for `toban up`. While it is
+ready, `run.json` in the state folder says where: `{pid, url, host, port, sandbox}`, readable by its owner alone.
 """
 
-from types import FrameType
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
-from fastapi import FastAPI
 
+from toban.errors import TobanError
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from toban.app import Toban
+    from toban.settings import Settings
+
+RUN_FILE = "run.json"
 _GRACE_S = 2
+_BACKLOG = 2048
+_LOOK_TRIES = 5
+_LOOK_PAUSE_S = 0.5
+
+
+class PortInUseError(TobanError):
+    """Somebody else listens on this port."""
+
+    code = "PORT_IN_USE"
+
+
+class ListenError(TobanError):
+    """Toban cannot listen at this address."""
+
+    code = "CONFIGURATION"
 
 
 class Server(uvicorn.Server):
     """Stops within two seconds, open streams or not."""
 
-    def __init__(self, app: FastAPI, *, host: str, port: int) -> None:
+    def __init__(self, app: "FastAPI", *, host: str = "", port: int = 0) -> None:
         self._application = app
         super().__init__(
             uvicorn.Config(
@@ -29,13 +63,13 @@ class Server(uvicorn.Server):
             )
         )
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """A signal came: streams end first."""
-        self.stop()
-        super().handle_exit(sig, frame)
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals belong to whoever runs the process: uvicorn would raise them again after a clean stop."""
+        yield
 
     def stop(self) -> None:
-        """Begin to stop, from any code on the server's own loop."""
+        """Begin to stop, from any code on the server's own loop; open streams end first."""
         self._application.state.closing.event.set()
         self.should_exit = True
 
@@ -43,6 +77,103 @@ class Server(uvicorn.Server):
     def port(self) -> int:
         """The port it listens on, once started."""
         for server in self.servers:
-            for socket in server.sockets:
-                return int(socket.getsockname()[1])
+            for listener in server.sockets:
+                return int(listener.getsockname()[1])
         return int(self.config.port)
+
+
+@dataclass(frozen=True)
+class Door:
+    """What `run` needs beside the settings: the taken port, and what others are told once Toban is ready.
+
+    `sandbox` goes into `run.json` as it is; with one, Toban is ready when it has learned the sandbox's services.
+    """
+
+    listener: socket.socket
+    sandbox: Mapping[str, Any] = field(default_factory=dict)
+    on_ready: Callable[[str], None] = lambda _url: None
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Take the port before anything else is started. Raises PortInUseError and ListenError, which say what to change."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except OSError as error:
+        raise ListenError(f"http.host {host}: {error.strerror}; give an address of this machine with --host") from error
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(address)
+        listener.listen(_BACKLOG)
+    except PermissionError as error:
+        listener.close()
+        raise ListenError(f"port {port} on {host}: {error.strerror}; choose one above 1023 with --port") from error
+    except OSError as error:
+        listener.close()
+        raise PortInUseError(
+            f"port {port} on {host} cannot be used: {error.strerror}. Stop what uses it, "
+            "or choose another with --port or the setting http.port (0 takes a free one)"
+        ) from error
+    return listener
+
+
+def url_of(listener: socket.socket) -> str:
+    """The address that browsers and commands on this machine can use."""
+    host, port = listener.getsockname()[:2]
+    if host in {"0.0.0.0", "::"}:  # noqa: S104 - compared, not bound
+        host = "127.0.0.1"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+async def run(settings: "Settings", door: Door) -> None:
+    """Start Toban, serve until SIGTERM or SIGINT, stop. Raises ConfigurationError and StorageError."""
+    from toban.app import Toban
+    from toban.entrypoints.http import application
+
+    loop = asyncio.get_running_loop()
+    asked_to_stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, asked_to_stop.set)
+    toban = Toban(settings)
+    try:
+        await toban.start()
+        server = Server(application.create(toban))
+        serving = asyncio.create_task(server.serve(sockets=[door.listener]))
+        while not (server.started or serving.done()):
+            await asyncio.sleep(0.005)
+        if door.sandbox:
+            await _learn(toban)
+        with _announced(settings.home, door):
+            await asyncio.to_thread(door.on_ready, url_of(door.listener))
+            stopping = asyncio.create_task(asked_to_stop.wait())
+            await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            stopping.cancel()
+        server.stop()
+        await serving
+    finally:
+        await toban.stop()
+        door.listener.close()
+
+
+async def _learn(toban: "Toban") -> None:
+    """A first look at the sandbox, so that whoever is told that Toban is ready finds its services known."""
+    for _ in range(_LOOK_TRIES):
+        if await toban.look():
+            return
+        await asyncio.sleep(_LOOK_PAUSE_S)
+
+
+@contextlib.contextmanager
+def _announced(home: Path, door: Door) -> Iterator[None]:
+    url = url_of(door.listener)
+    host, port = door.listener.getsockname()[:2]
+    content = {"pid": os.getpid(), "url": url, "host": host, "port": port, "sandbox": dict(door.sandbox)}
+    path = home / RUN_FILE
+    handle, name = tempfile.mkstemp(dir=home, prefix=f".{RUN_FILE}-")  # readable by its owner alone
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        json.dump(content, file)
+    Path(name).replace(path)
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)

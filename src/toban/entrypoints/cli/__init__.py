@@ -1,0 +1,1 @@
+"""The command line: one module for each group of commands, loaded when one of them is called (see `toban.main`)."""

@@ -1,0 +1,55 @@
+"""`toban config`: what is set, and whether it is valid. Works without a server; secrets are never shown."""
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from toban.settings import Settings
+
+_OWN = ("TOBAN_DEBUG", "TOBAN_LOG", "TOBAN_TOKEN_FILE", "TOBAN_TOKEN", "TOBAN_URL")
+"""Variables of the command line itself: they configure no server."""
+
+
+def load(file: Path | None = None) -> "Settings":
+    """The settings of this machine. Raises ConfigurationError that lists every mistake with its place."""
+    from toban import settings
+
+    hidden = {name: os.environ.pop(name) for name in _OWN if name in os.environ}
+    try:
+        return settings.load(file=file)
+    finally:
+        os.environ.update(hidden)
+
+
+def show(file: Path | None = None) -> None:
+    """Show the settings that count, with defaults; secrets are masked.
+
+    Parameters
+    ----------
+    file: Path
+        A configuration file; otherwise the one that Toban would find.
+    """
+    import yaml
+
+    from toban import settings
+    from toban.governance import redaction
+
+    found = redaction.mask_tree(settings.shown(load(file)))
+    yaml.safe_dump(found, sys.stdout, allow_unicode=True, sort_keys=False)
+
+
+def validate(file: Path | None = None) -> None:
+    """Check configuration file and variables; every mistake is told with its place.
+
+    Parameters
+    ----------
+    file: Path
+        A configuration file; otherwise the one that Toban would find.
+    """
+    from toban import settings
+
+    load(file)
+    used = file or settings.find_file(os.environ)
+    sys.stdout.write(f"valid: {used or 'no file, defaults and variables only'}\n")

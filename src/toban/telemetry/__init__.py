@@ -1,0 +1,1 @@
+"""What Toban tells of itself: logs."""
