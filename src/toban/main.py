@@ -36,7 +36,6 @@ def build() -> App:
         version=__version__,
         version_flags=["--version"],
         help_format="plaintext",
-        help_formatter="plain",
         exit_on_error=False,
         print_error=False,
         result_action="return_value",

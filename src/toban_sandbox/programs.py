@@ -4,6 +4,7 @@ The causes of faults live here and in the objects' specs, so that only the right
 and scenarios fill it. It runs nothing itself.
 """
 
+import fnmatch
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -42,12 +43,16 @@ class Program:
 
 
 class Programs:
-    """The registry of images: what can be pulled, and what it does when it runs."""
+    """The registry of images: what can be pulled, and what it does when it runs.
 
-    def __init__(self, programs: Iterable[Program] = (), *, generic: Iterable[str] = PUBLIC_IMAGES) -> None:
+    `generic` are patterns of the repositories that exist besides, with every version, such as `PUBLIC_IMAGES`; by
+    default every repository that no Program names.
+    """
+
+    def __init__(self, programs: Iterable[Program] = (), *, generic: Iterable[str] = ("*",)) -> None:
         self._programs: dict[str, Program] = {}
         self._repositories: set[str] = set()
-        self._generic = frozenset(generic)
+        self._generic = tuple(generic)
         for program in programs:
             self.add(program)
 
@@ -59,21 +64,20 @@ class Programs:
     def lookup(self, image: str) -> Program | None:
         """What an image does, or None when no registry has it.
 
-        A repository that some Program names has only the tags that were added; any other repository has every tag that
-        looks like a version.
+        A repository that some Program names has only the tags that were added; a generic one has every tag that looks
+        like a version.
         """
         known = self._programs.get(_short(image))
         if known is not None:
             return known
-        return None if split_image(image)[0] in self._repositories else self.generic(image)
+        repository = split_image(image)[0]
+        if repository in self._repositories or not any(fnmatch.fnmatchcase(repository, one) for one in self._generic):
+            return None
+        return self.generic(image)
 
     def generic(self, image: str) -> Program | None:
         """A program without needs or faults for an image whose tag looks like a version, else None."""
         return Program(image) if _VERSION_TAG.match(split_image(image)[1]) else None
-
-    def is_public(self, image: str) -> bool:
-        """Whether the image is one of the well-known public ones."""
-        return split_image(image)[0] in self._generic
 
     def __iter__(self) -> Iterator[Program]:
         return iter(self._programs.values())

@@ -29,7 +29,7 @@ from toban_sandbox.kubelet import Kubelet, Timing
 from toban_sandbox.metrics.sampler import Sampler
 from toban_sandbox.programs import Load, Programs
 from toban_sandbox.promql import engine, tree
-from toban_sandbox.promql.errors import ExecutionError
+from toban_sandbox.promql.errors import PromQLError
 from toban_sandbox.world import World
 
 TICK_S = 1.0
@@ -133,7 +133,7 @@ class Simulation:
 
     def holds(self, query: tree.Expr) -> bool:
         """Whether a query has any result now."""
-        with contextlib.suppress(ExecutionError):
+        with contextlib.suppress(PromQLError):
             value = engine.instant(self.sampler.series, query, round(self.clock.time() * 1000))
             return bool(value)
         return False

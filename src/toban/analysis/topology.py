@@ -160,11 +160,6 @@ def callees(services: Mapping[str, Service], name: str) -> list[str]:
     return reach(name, {one.name: one.calls for one in services.values()})
 
 
-def callers(services: Mapping[str, Service], name: str) -> list[str]:
-    """All services that call `name`, directly or not, nearest first."""
-    return reach(name, called_by(services))
-
-
 def called_by(services: Mapping[str, Service]) -> dict[str, list[str]]:
     """Direct callers of each service, sorted."""
     found: dict[str, list[str]] = {}

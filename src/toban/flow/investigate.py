@@ -68,7 +68,7 @@ async def investigate(
         _rules(look),
         *(_metrics(look, chosen) for chosen in look.by_namespace()),
     )
-    objects = [finding for inventory in inventories for finding in _objects(look, inventory)]
+    objects = await asyncio.to_thread(_objects, look, inventories)  # a large namespace takes a while
     look.reads.deadline = ends
     spoken = await _logs(look, objects, inventories)
     every = [*objects, *spoken, *(finding for part in found for finding in part), *alert_findings.ended(alerts, now)]
@@ -170,15 +170,18 @@ async def _inventories(look: _Look) -> list[dict[str, Any]]:
     return [answer for answer in answers if isinstance(answer, dict)]
 
 
-def _objects(look: _Look, inventory: Mapping[str, Any]) -> list[Finding]:
-    return kubernetes.analyze(
-        inventory,
-        observed_at=look.now,
-        since=look.window[0],
-        changes_since=look.started_at - _CHANGES,
-        started_at=look.started_at,
-        services=list(look.services.values()),
-    )
+def _objects(look: _Look, inventories: Sequence[Mapping[str, Any]]) -> list[Finding]:
+    found: list[Finding] = []
+    for inventory in inventories:
+        found += kubernetes.analyze(
+            inventory,
+            observed_at=look.now,
+            since=look.window[0],
+            changes_since=look.started_at - _CHANGES,
+            started_at=look.started_at,
+            services=list(look.services.values()),
+        )
+    return found
 
 
 async def _rules(look: _Look) -> list[Finding]:

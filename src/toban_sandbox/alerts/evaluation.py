@@ -14,7 +14,7 @@ from urllib.parse import quote_plus
 from toban_sandbox.alerts.rules import Group, Rule
 from toban_sandbox.promql import engine
 from toban_sandbox.promql import labels as labelling
-from toban_sandbox.promql.errors import ExecutionError
+from toban_sandbox.promql.errors import ExecutionError, PromQLError
 from toban_sandbox.promql.labels import NAME, Labels
 from toban_sandbox.promql.numbers import show_number
 
@@ -65,7 +65,7 @@ class RuleEvaluator:
         try:
             value = engine.instant(source, state.rule.expr, round(now * 1000))
             found = _found(state.rule, value)
-        except ExecutionError as error:
+        except PromQLError as error:
             if state.last_error != str(error):
                 _log.warning("rule %s failed: %s", state.rule.name, error)
             state.last_error = str(error)

@@ -172,6 +172,14 @@ def internal(what: str) -> ApiError:
     return ApiError(500, "InternalError", f"Internal error occurred: {what}", details={"causes": [{"message": what}]})
 
 
+def too_new(asked: int, current: int) -> ApiError:
+    """A client knows a moment that this server has not seen yet, as after a restart of the sandbox."""
+    cause = {"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}
+    details = {"causes": [cause], "retryAfterSeconds": 1}
+    message = f"Timeout: Too large resource version: {asked}, current: {current}"
+    return ApiError(504, "Timeout", message, details=details, retry_after_s=1)
+
+
 def too_many_requests(retry_after_s: int) -> ApiError:
     message = "the server has received too many requests and has asked us to try again later"
     details = {"retryAfterSeconds": retry_after_s}

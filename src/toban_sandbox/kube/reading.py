@@ -31,8 +31,19 @@ def chosen(store: stores.ObjectStore, request: requests.ResourceRequest) -> list
     return [obj for obj in store.list(request.kind.stored_as, request.namespace or None) if matches(obj)]
 
 
+def asked_revision(store: stores.ObjectStore, request: requests.ResourceRequest) -> int:
+    """The resourceVersion of the query, 0 when it names none; ApiError 400, or 504 when it is still to come."""
+    text = request.query.get("resourceVersion") or "0"
+    if not text.isdigit():
+        raise errors.bad_request(f'Invalid value: "{text}": strconv.ParseUint: parsing "{text}": invalid syntax')
+    if int(text) > store.revision:
+        raise errors.too_new(int(text), store.revision)
+    return int(text)
+
+
 def list_page(store: stores.ObjectStore, request: requests.ResourceRequest, view: presentation.View) -> Json:
     """A page of objects with the token of the next one; ApiError 410 for a token that is too old."""
+    asked_revision(store, request)
     items = chosen(store, request)
     revision = str(store.revision)
     metadata: Json = {"resourceVersion": revision}

@@ -31,14 +31,10 @@ class Stream:
 
     def _start(self) -> tuple[list[Json], int | None]:
         """Objects to send first, and the revision to go on from."""
-        version = self._request.query.get("resourceVersion", "")
-        wants_initial = self._request.flag("sendInitialEvents")
-        if wants_initial or version in {"", "0"}:
+        since = reading.asked_revision(self._store, self._request)
+        if self._request.flag("sendInitialEvents") or not since:
             return reading.chosen(self._store, self._request), self._store.revision
-        try:
-            return [], int(version)
-        except ValueError:
-            raise errors.bad_request(f'Invalid value: "{version}": strconv.ParseUint: invalid syntax') from None
+        return [], since
 
     async def lines(self, clock_s: Callable[[], float]) -> AsyncIterator[bytes]:
         """The stream until its time is over; `clock_s` tells real seconds."""

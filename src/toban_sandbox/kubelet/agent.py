@@ -12,7 +12,7 @@ from toban_sandbox import programs as program_registry
 from toban_sandbox.controllers import loop
 from toban_sandbox.kube import errors, events, objects
 from toban_sandbox.kube import store as stores
-from toban_sandbox.kubelet import chatter, log_buffer, memory, pod_run
+from toban_sandbox.kubelet import chatter, log_buffer, memory, pod_run, surroundings
 from toban_sandbox.kubelet import container as containers
 from toban_sandbox.kubelet import timing as timings
 
@@ -82,17 +82,19 @@ class Kubelet(loop.Controller):
         elif objects.is_terminating(pod):
             self.store.delete("pods", *key)
         elif not objects.is_finished(pod):
-            run = self._runs[key] = pod_run.PodRun(pod, self._host(pod["spec"]["nodeName"]), self.workload_of(pod))
+            host, workload = self._host(pod["spec"]["nodeName"]), self.workload_of(pod)
+            run = pod_run.PodRun(pod, host, workload=workload, serving_changed=self._serving_changed)
+            self._runs[key] = run
             run.begin()
 
-    def _host(self, node: str) -> pod_run.Host:
+    def _host(self, node: str) -> surroundings.Host:
         recorder = self._recorders.get(node)
         if recorder is None:
             recorder = self._recorders[node] = events.Recorder(self.store, "kubelet", host=node)
         found = self.store.get("nodes", None, node) or {}
         addresses = (found.get("status") or {}).get("addresses") or ()
         address = next((one["address"] for one in addresses if one.get("type") == "InternalIP"), DEFAULT_HOST)
-        return pod_run.Host(
+        return surroundings.Host(
             self.store,
             self._registry,
             self._timing,
@@ -100,7 +102,6 @@ class Kubelet(loop.Controller):
             recorder,
             str(address),
             lambda: self._pod_address(node),
-            self._serving_changed,
         )
 
     def _pod_address(self, node: str) -> str:

@@ -1,14 +1,10 @@
 """Pulling images: what the registry has arrives after a while, the rest is tried again and again, later each time."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from toban_sandbox import programs
 from toban_sandbox.kubelet import container as containers
-from toban_sandbox.kubelet import wishes
-
-if TYPE_CHECKING:
-    from toban_sandbox.kubelet import pod_run
+from toban_sandbox.kubelet import surroundings, wishes
 
 IMAGE_BYTES = 29_374_911
 
@@ -16,7 +12,8 @@ IMAGE_BYTES = 29_374_911
 class Puller:
     """Brings the image of one container onto its node."""
 
-    def __init__(self, run: "pod_run.PodRun", member: containers.Container) -> None:
+    def __init__(self, run: surroundings.Pod, member: containers.Container, later: surroundings.Later) -> None:
+        self._schedule = later
         self._run = run
         self._member = member
         self._present = ""
@@ -86,7 +83,7 @@ class Puller:
         self._later(wait, lambda: self.pull(then))
 
     def _later(self, seconds: float, callback: Callable[[], None]) -> None:
-        self._run.lives[self._member.name].later("pull", seconds, callback)
+        self._schedule("pull", seconds, callback)
 
     def _tell(self, reason: str, text: str) -> None:
         path = self._run.field_path(self._member)

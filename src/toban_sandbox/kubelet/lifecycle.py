@@ -2,15 +2,12 @@
 
 import hashlib
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from toban_sandbox import programs
 from toban_sandbox.kube import objects, quantity
 from toban_sandbox.kubelet import container as containers
-from toban_sandbox.kubelet import environment, images, log_buffer, memory
-
-if TYPE_CHECKING:
-    from toban_sandbox.kubelet import pod_run
+from toban_sandbox.kubelet import environment, images, log_buffer, memory, surroundings
 
 Json = dict[str, Any]
 
@@ -22,10 +19,10 @@ JOB_S = 1.2
 class Life:
     """Moves one container from state to state."""
 
-    def __init__(self, run: "pod_run.PodRun", member: containers.Container, puller: images.Puller) -> None:
+    def __init__(self, run: surroundings.Pod, member: containers.Container) -> None:
         self._run = run
         self._member = member
-        self._puller = puller
+        self._puller = images.Puller(run, member, self.later)
         self._config_tries = 0
 
     def later(self, name: str, seconds: float, callback: Callable[[], None]) -> None:

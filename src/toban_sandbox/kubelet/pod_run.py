@@ -4,38 +4,28 @@ Made by the agent for every pod that has a node. It writes the pod's status and 
 comes from the agent, which knows the load.
 """
 
-import random
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
-from toban_sandbox import programs
-from toban_sandbox.kube import errors, events, objects
-from toban_sandbox.kube import store as stores
+from toban_sandbox.kube import errors, objects
 from toban_sandbox.kubelet import container as containers
-from toban_sandbox.kubelet import environment, images, lifecycle, status, timing, wishes
+from toban_sandbox.kubelet import environment, lifecycle, status, surroundings, wishes
 
 Json = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Host:
-    """What a pod's run needs of its node and its agent."""
-
-    store: stores.ObjectStore
-    registry: programs.Programs
-    timing: timing.Timing
-    random: random.Random
-    recorder: events.Recorder
-    address: str
-    new_pod_address: Callable[[], str]
-    serving_changed: Callable[["PodRun"], None]
 
 
 class PodRun:
     """The life of one pod."""
 
-    def __init__(self, pod: Json, host: Host, workload: tuple[str, str]) -> None:
+    def __init__(
+        self,
+        pod: Json,
+        host: surroundings.Host,
+        *,
+        workload: tuple[str, str],
+        serving_changed: Callable[["PodRun"], None],
+    ) -> None:
+        self._serving_changed = serving_changed
         self.host = host
         self.workload = workload
         self.clock = host.store.clock
@@ -204,4 +194,4 @@ class PodRun:
     def _tell_serving(self) -> None:
         if self.serving != self._was_serving:
             self._was_serving = self.serving
-            self.host.serving_changed(self)
+            self._serving_changed(self)

@@ -20,12 +20,13 @@ from toban_sandbox.metrics.parameters import ParameterError, Parameters
 from toban_sandbox.promql import engine, tree
 from toban_sandbox.promql.check import type_of
 from toban_sandbox.promql.engine import SeriesView
-from toban_sandbox.promql.errors import ExecutionError, ParseError
+from toban_sandbox.promql.errors import ExecutionError, ParseError, QueryTimeoutError
 from toban_sandbox.promql.labels import NAME, Labels, value_of
 from toban_sandbox.promql.matchers import Matcher
 from toban_sandbox.promql.parser import parse
 
 _GIVE_WAY_S = 0.02
+_TIMEOUT_S = 30.0
 # The release whose API and semantics this one follows.
 _BUILD = {
     "version": "2.42.0",
@@ -63,6 +64,8 @@ def build_app(readings: Readings) -> Starlette:
                 return answers.failure(400, "bad_data", f'invalid parameter "query": {error}')
             except ExecutionError as error:
                 return answers.failure(422, "execution", str(error))
+            except QueryTimeoutError as error:
+                return answers.failure(503, "timeout", str(error))
 
         return Route(path, endpoint, methods=list(methods) or ["GET"])
 
@@ -107,12 +110,14 @@ async def _query_range(readings: Readings, given: Parameters, _: Request) -> Res
         kind = type_of(node)
         raise ParameterError(f'invalid expression type "{kind}" for range query, must be Scalar or instant Vector')
     result: list[engine.RangeSeries] = []
-    last = time.monotonic()
+    last = started = time.monotonic()
     for answer in engine.over_range(readings.source(), node, start_ms=start_ms, end_ms=end_ms, step_ms=step_ms):
         result = answer
         if time.monotonic() - last > _GIVE_WAY_S:
             await asyncio.sleep(0)
             last = time.monotonic()
+            if last - started > _TIMEOUT_S:
+                raise QueryTimeoutError
     return answers.success(answers.matrix(result))
 
 

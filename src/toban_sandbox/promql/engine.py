@@ -5,6 +5,7 @@ Called by the metrics API and the alert rules. Semantics: Prometheus 2.42. Knows
 
 from __future__ import annotations
 
+import time
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Protocol
@@ -12,7 +13,7 @@ from typing import NamedTuple, Protocol
 from toban_sandbox.promql import aggregates, binary, special, tree
 from toban_sandbox.promql import labels as labelling
 from toban_sandbox.promql.check import SET_OPERATORS, type_of
-from toban_sandbox.promql.errors import ExecutionError
+from toban_sandbox.promql.errors import ExecutionError, QueryTimeoutError
 from toban_sandbox.promql.functions import FUNCTIONS
 from toban_sandbox.promql.labels import Labels
 from toban_sandbox.promql.matchers import Matcher
@@ -22,7 +23,8 @@ from toban_sandbox.promql.ranges import Window
 LOOKBACK_MS = 5 * 60_000
 DEFAULT_SUBQUERY_STEP_MS = 60_000
 MAX_SAMPLES = 20_000_000
-MAX_SUBQUERY_STEPS = 20_000  # in one query; more would hold up everything else for seconds
+MAX_SUBQUERY_STEPS = 20_000
+BUDGET_S = 2.0  # for the values of one time; nothing else of the sandbox runs meanwhile
 
 Vector = list[tuple[Labels, float]]
 Value = float | str | Vector
@@ -52,8 +54,10 @@ class RangeSeries(NamedTuple):
 class Evaluation:
     """One query's evaluation: its source and what was read so far; `start_ms`, `end_ms` are what `@ start()` means."""
 
-    def __init__(self, source: Source, *, start_ms: int, end_ms: int) -> None:
+    def __init__(self, source: Source, *, start_ms: int, end_ms: int, budget_s: float = BUDGET_S) -> None:
         self._source = source
+        self._budget_s = budget_s
+        self._deadline = time.monotonic() + budget_s
         self._bounds = {"start": start_ms, "end": end_ms}
         self._selected: dict[int, list[SeriesView]] = {}
         self._subqueries: dict[tuple[int, int], Value] = {}
@@ -61,7 +65,12 @@ class Evaluation:
         self._steps = 0
 
     def at(self, node: tree.Expr, time_ms: int) -> Value:
-        """The expression's value at a time: a number, a string or a vector. Raises ExecutionError."""
+        """The expression's value at a time: a number, a string or a vector.
+
+        Raises ExecutionError, and QueryTimeoutError when the budget is spent.
+        """
+        if time.monotonic() > self._deadline:
+            raise QueryTimeoutError
         match node:
             case tree.Number() | tree.String():
                 return node.value
@@ -79,6 +88,10 @@ class Evaluation:
                 return self._call(node, time_ms)
             case _:
                 raise ExecutionError(f"a {type_of(node)} has no single value per series")
+
+    def renew_budget(self) -> None:
+        """Grants the time anew; called when others have had their turn."""
+        self._deadline = time.monotonic() + self._budget_s
 
     def vector(self, node: tree.Expr, time_ms: int) -> Vector:
         value = self.at(node, time_ms)
@@ -271,9 +284,9 @@ def unique(vector: Vector) -> Vector:
     return vector
 
 
-def instant(source: Source, node: tree.Expr, time_ms: int) -> Value:
+def instant(source: Source, node: tree.Expr, time_ms: int, *, budget_s: float = BUDGET_S) -> Value:
     """The value of an expression that is not a range vector, at one time."""
-    return Evaluation(source, start_ms=time_ms, end_ms=time_ms).at(node, time_ms)
+    return Evaluation(source, start_ms=time_ms, end_ms=time_ms, budget_s=budget_s).at(node, time_ms)
 
 
 def instant_range(source: Source, node: tree.Expr, time_ms: int) -> list[RangeSeries]:
@@ -297,4 +310,5 @@ def over_range(
             for labels, number in value:
                 collected.setdefault(labels, []).append((time_ms, number))
         yield []
+        evaluation.renew_budget()
     yield [RangeSeries(labels, collected[labels]) for labels in sorted(collected)]

@@ -18,5 +18,12 @@ class ParseError(PromQLError):
         super().__init__(f"{self.line}:{self.column}: parse error: {message}")
 
 
+class QueryTimeoutError(PromQLError):
+    """The evaluation took longer than it may, since everything else waits for it."""
+
+    def __init__(self) -> None:
+        super().__init__("query timed out in expression evaluation")
+
+
 class ExecutionError(PromQLError):
     """The query is well formed, but the data does not allow an answer (many-to-many matching, equal label sets …)."""

@@ -91,7 +91,7 @@ def test_callees_and_callers_are_followed_all_the_way_nearest_first():
     services = {service.name: service for service in SERVICES}
 
     assert topology.callees(services, "frontend") == ["cart", "catalog", "checkout", "cart-db", "payment"]
-    assert topology.callers(services, "cart-db") == ["cart", "checkout", "frontend"]
+    assert topology.reach("cart-db", topology.called_by(services)) == ["cart", "checkout", "frontend"]
 
 
 def test_services_that_call_each_other_do_not_go_round_for_ever():

@@ -463,8 +463,16 @@ async def test_a_watch_from_too_long_ago_is_told_so(cluster):
     assert (event, status["code"], status["reason"]) == ("ERROR", 410, "Expired")
 
 
+async def test_a_version_that_is_still_to_come_is_refused(admin):
+    for query in ({"watch": "true"}, {}):
+        answer = await admin.get(CONFIGMAPS, params={"resourceVersion": "999999", **query})
+        assert answer.status_code == 504
+        assert "Too large resource version: 999999" in answer.json()["message"]
+
+
 async def test_a_watch_ends_when_its_time_is_over(cluster):
-    request = requests.parse("GET", CONFIGMAPS, {"watch": "1", "timeoutSeconds": "1", "resourceVersion": "999999"})
+    now = str(cluster.store.revision)
+    request = requests.parse("GET", CONFIGMAPS, {"watch": "1", "timeoutSeconds": "1", "resourceVersion": now})
     view = presentation.View(request.kind, "", "Metadata", cluster.clock.now())
     clock = iter([0.0, 0.5, 1.5, 2.0])
     lines = [line async for line in watching.Stream(cluster.store, request, view).lines(lambda: next(clock))]

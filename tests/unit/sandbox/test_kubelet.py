@@ -5,7 +5,7 @@ import pytest
 from support.cluster import MEBIBYTE, Cluster, deployment, running
 from toban_sandbox.kube import deletion, kinds
 from toban_sandbox.kube.errors import ApiError
-from toban_sandbox.programs import Program
+from toban_sandbox.programs import PUBLIC_IMAGES, Program, Programs
 
 CART = Program(
     "shop/cart:2.0",
@@ -133,6 +133,13 @@ async def test_the_right_image_cures_a_pull_error(cluster):
 async def test_public_images_and_unknown_repositories_have_every_version(cluster, image):
     await start(cluster, "web", image)
     await cluster.until(lambda: cluster.rolled_out("web"))
+
+
+def test_a_registry_can_be_narrowed_to_public_images():
+    narrow = Programs([CART], generic=PUBLIC_IMAGES)
+    assert narrow.lookup("docker.io/library/nginx:1.27")
+    assert narrow.lookup("docker.io/shop/cart:2.0") is CART
+    assert narrow.lookup("shop/crat:2.0") is None
 
 
 # -- configuration ----------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import pytest
 
 from toban_sandbox.metrics.series import SeriesStore
 from toban_sandbox.promql import engine, parser
-from toban_sandbox.promql.errors import ExecutionError
+from toban_sandbox.promql.errors import ExecutionError, QueryTimeoutError
 from toban_sandbox.promql.labels import canonical
 from toban_sandbox.promql.numbers import STALE
 
@@ -62,6 +62,17 @@ def test_a_query_that_would_read_too_much_is_stopped(monkeypatch):
     series = {("g", "a"): [(second, 1.0) for second in range(200)]}
     with pytest.raises(ExecutionError, match="too many samples"):
         ask(series, "sum_over_time(g[5m])", 200)
+
+
+def test_a_query_that_takes_too_long_is_stopped():
+    nested = "max_over_time(max_over_time(max_over_time(g[1h:1s])[1h:1s])[1h:1s])"
+    with pytest.raises(QueryTimeoutError):
+        engine.instant(store_of({("g", "a"): [(0, 1.0)]}), parser.parse(nested), 0, budget_s=0.05)
+
+
+def test_a_subquery_with_endless_steps_is_stopped():
+    with pytest.raises(ExecutionError, match="steps"):
+        ask({("g", "a"): [(0, 1.0)]}, "max_over_time(g[10y:1ms])", 0)
 
 
 def test_division_by_zero_and_quantiles_of_nothing_follow_ieee():

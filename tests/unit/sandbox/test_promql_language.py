@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from toban_sandbox.promql import numbers, parser, printer, tree
+from toban_sandbox.metrics.series import SeriesStore
+from toban_sandbox.promql import engine, numbers, parser, printer, tree
 from toban_sandbox.promql.errors import ParseError, PromQLError
+from toban_sandbox.promql.labels import canonical
 from toban_sandbox.promql.matchers import Matcher, compile_pattern
 
 NAMES = st.sampled_from(["up", "http_requests_total", "job:rate:sum", "sum", "by", "offset_x"])
@@ -63,34 +65,48 @@ def test_an_expression_that_is_printed_is_parsed_as_the_same_tree(expression):
     assert parser.parse(printer.show(expression)) == expression
 
 
-@given(
-    st.text(max_size=60)
-    | st.lists(
-        st.sampled_from(
-            [
-                *list("(){}[],\"'=~!<>+-*/%^@:"),
-                "sum",
-                "by",
-                " ",
-                "up",
-                "rate",
-                "5m",
-                "offset",
-                "and",
-                "bool",
-                "on",
-                "group_left",
-                "1",
-                "nan",
-                "topk",
-            ]
-        ),
-        max_size=25,
-    ).map("".join)
+PIECES = [
+    *("sum", "by", "rate", "up", "5m", "offset", "and", "bool", "on", "ignoring", "group_left", "1", "0", "nan", "inf"),
+    *("topk", "quantile", "abs", "round", "vector", "time"),
+]
+TEXT = st.text(max_size=60) | st.lists(st.sampled_from([*"(){}[],\"'=~!<>+-*/%^@: ", *PIECES]), max_size=25).map(
+    "".join
 )
+
+
+@given(TEXT)
 def test_any_text_is_parsed_or_refused_but_never_crashes(text):
     with contextlib.suppress(PromQLError):
         parser.parse(text)
+
+
+def _store():
+    store = SeriesStore()
+    extremes = [0.0, -0.0, 1e308, -1e308, math.inf, -math.inf, math.nan, 5e-324, 1.0]
+    for name in ("up", "http_requests_total", "sum"):
+        for index, value in enumerate(extremes):
+            labels = canonical({"__name__": name, "job": str(index), "code": str(index % 2), "le": str(index)})
+            for second in range(0, 600, 60):
+                store.series(labels).append(second * 1000, value * (1 if second % 120 else -1))
+    return store
+
+
+STORE = _store()
+POINTS = st.sampled_from(["abs", "ceil", "exp", "sqrt", "ln", "round", "sgn", "hour", "year", "timestamp", "sort"])
+OVERS = st.sampled_from(["rate", "irate", "delta", "deriv", "avg_over_time", "stddev_over_time", "changes", "resets"])
+
+
+@given(EXPRESSIONS, POINTS, OVERS, st.sampled_from(["+", "-", "*", "/", "%", "^", ">", "== bool"]))
+def test_any_expression_over_extreme_values_has_an_answer_or_an_error(expression, point, over, operator):
+    shown = printer.show(expression)
+    for text in (
+        shown,
+        f"{point}({shown}) {operator} 0.3",
+        f"2 {operator} ({over}({shown}[5m:1m]))",
+        f"topk(2, {shown})",
+    ):
+        with contextlib.suppress(PromQLError):
+            engine.instant(STORE, parser.parse(text), 540_000, budget_s=0.02)
 
 
 def test_very_deep_nesting_is_refused_instead_of_exhausting_the_stack():

@@ -24,11 +24,14 @@ export function spell(seconds, units) {
     .join(units[4] || " ");
 }
 
+// The server's clock counts, not the viewer's, which may be wrong.
+const ahead = (Date.parse(document.documentElement.dataset.now) || Date.now()) - Date.now();
+
 function tick() {
   const units = (document.documentElement.dataset.units || "d,h,min,s, ").split(",").map((unit) => unit.replace(/_/g, " "));
   for (const element of document.querySelectorAll("[data-since],[data-until]")) {
     const { since, until } = element.dataset;
-    const apart = since ? Date.now() - Date.parse(since) : Date.parse(until) - Date.now();
+    const apart = since ? Date.now() + ahead - Date.parse(since) : Date.parse(until) - Date.now() - ahead;
     const text = spell(apart / 1000, units);
     if (element.textContent !== text) element.textContent = text;
     if (until) element.classList.toggle("late", apart <= 0);

@@ -86,6 +86,10 @@ class Cluster:
             about = at(event, "involvedObject")
             self._events.setdefault((str(about.get("kind")), str(about.get("name"))), []).append(event)
         self._sets = {name_of(replicaset): replicaset for replicaset in self.replicasets}
+        self._owned: dict[str, list[Object]] = {}
+        for replicaset in self.replicasets:
+            self._owned.setdefault(str(_controller(replicaset).get("name", "")), []).append(replicaset)
+        self._named: dict[str, str | None] = {}
         self._known = {
             (service.workload.kind, service.workload.namespace, service.workload.name): service.name
             for service in services
@@ -110,6 +114,11 @@ class Cluster:
 
     def service_of(self, workload: ObjectRef) -> str | None:
         """The service that the workload runs: as known, else by the Services' selectors, else the workload's name."""
+        if str(workload) not in self._named:
+            self._named[str(workload)] = self._service_of(workload)
+        return self._named[str(workload)]
+
+    def _service_of(self, workload: ObjectRef) -> str | None:
         known = self._known.get((workload.kind, workload.namespace, workload.name))
         if known or workload.kind not in {"Deployment", "StatefulSet", "DaemonSet"}:
             return known
@@ -122,12 +131,8 @@ class Cluster:
 
     def sets_of(self, deployment: Object) -> list[Object]:
         """The Deployment's ReplicaSets, oldest revision first."""
-        uid, name = at(deployment, "metadata").get("uid"), name_of(deployment)
-        own = []
-        for replicaset in self.replicasets:
-            owner = _controller(replicaset)
-            if owner and (owner.get("uid") == uid if uid and owner.get("uid") else owner.get("name") == name):
-                own.append(replicaset)
+        uid = at(deployment, "metadata").get("uid")
+        own = [one for one in self._owned.get(name_of(deployment), ()) if _controller(one).get("uid", uid) == uid]
         return sorted(own, key=lambda replicaset: (revision_of(replicaset), name_of(replicaset)))
 
     def pods_of(self, workload: ObjectRef) -> list[Object]:

@@ -93,13 +93,12 @@ def _calls_upwards(situation: Situation, origins: list[str]) -> Iterator[tuple[s
     calls: Edges = []
     queue = list(origins)
     for callee in queue:
-        for name in sorted(situation.services):
-            if callee in situation.services[name].calls:
-                if name not in depth and len(depth) < _MOST_SERVICES:
-                    depth[name] = depth[callee] + 1
-                    queue.append(name)
-                if depth.get(name) == depth[callee] + 1:
-                    calls.append((callee, name))
+        for name in situation.direct_callers(callee):
+            if name not in depth and len(depth) < _MOST_SERVICES:
+                depth[name] = depth[callee] + 1
+                queue.append(name)
+            if depth.get(name) == depth[callee] + 1:
+                calls.append((callee, name))
     marked = {name for name in depth if name in situation.affected or situation.symptoms(name)}
     for callee, caller in reversed(calls):
         if caller in marked:

@@ -122,7 +122,11 @@ class Situation:
         above = set(self.callers(service))
         return [name for name in topology.callees(self.services, service) if name not in above]
 
+    def direct_callers(self, service: str) -> list[str]:
+        return self._called_by.get(service, [])
+
     def callers(self, service: str) -> list[str]:
+        """All services that call `service`, directly or not, nearest first."""
         if service not in self._callers:
             self._callers[service] = topology.reach(service, self._called_by)
         return self._callers[service]

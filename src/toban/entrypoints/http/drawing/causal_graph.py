@@ -16,9 +16,10 @@ from toban.model.diagnosis import GraphEdge, GraphNode
 _LABEL, _SMALL = 13.0, 11.0
 _LINE, _SMALL_LINE = 17.0, 15.0
 _PAD, _NOSE = 10.0, 12.0
-_LEAST, _MOST = 112.0, 176.0
+_LEAST, _MOST = 112.0, 184.0
 _MARGIN = 10.0
 _HEAD = 9.0
+_ROLES = frozenset({"cause", "effect", "change", "context"})
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def draw(
     if not nodes:
         return None
     root = root_of(nodes, edges)
-    drawn = [_measured(node, say("role.root" if node.id == root else f"role.{node.role}")) for node in nodes]
+    drawn = [_measured(node, say(_word(node, root))) for node in nodes]
     known = {node.id for node in nodes}
     lines = [edge for edge in edges if edge.cause in known and edge.effect in known and edge.cause != edge.effect]
     try:
@@ -81,6 +82,18 @@ def draw(
     for item, place in zip(drawn, placed.nodes, strict=True):
         _node(canvas, item, (place["center"]["x"], place["center"]["y"]), root=item.node.id == root)
     return svg.Picture(canvas.frame(), svg.join(canvas.parts), title)
+
+
+def _word(node: GraphNode, root: str | None) -> str:
+    """The key of what a node is: root, cause, change, alert, service (affected or only near), or its bare role."""
+    if node.id == root:
+        return "role.root"
+    prefix = node.id.partition(":")[0]
+    if prefix == "alert":
+        return "role.alert"
+    if prefix == "service":
+        return "role.affected" if node.role == "effect" else "role.service"
+    return f"role.{node.role}" if node.role in _ROLES else "role.context"
 
 
 def _measured(node: GraphNode, word: str) -> _Drawn:
@@ -128,7 +141,7 @@ def _edge(canvas: _Canvas, edge: GraphEdge, route: list[tuple[float, float]]) ->
 def _outline(item: _Drawn, centre: tuple[float, float], *, root: bool) -> Markup:
     x, y = centre
     half, tall = item.width / 2, item.height / 2
-    role = item.node.role if item.node.role in {"cause", "effect", "change", "context"} else "context"
+    role = item.node.role if item.node.role in _ROLES else "context"
     class_ = f"g-node g-{role}" + (" g-root" if root else "")
     if role == "cause":
         left, right = x - half, x + half

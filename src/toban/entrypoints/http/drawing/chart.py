@@ -130,7 +130,7 @@ def _ceiling(series: Series, plot: svg.Box, y: scale.Scale, labels: Labels) -> l
     words = svg.fitted(labels.ceiling, _TEXT, plot.width / 2)
     return [
         svg.element("line", x1=plot.left, x2=plot.right, y1=at, y2=at, class_="c-ceiling"),
-        svg.element("text", words, x=plot.right - 4, y=at + 13, text_anchor="end", class_="c-warn"),
+        svg.element("text", words, x=plot.left + 4, y=at - 5 if at - 16 > plot.top else at + 13, class_="c-warn"),
     ]
 
 

@@ -6,6 +6,7 @@ Called by the incident page (its story) and by the first page (a week of inciden
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
+from itertools import zip_longest
 
 from markupsafe import Markup
 
@@ -13,6 +14,9 @@ from toban.entrypoints.http.drawing import scale, svg
 
 _TEXT = 11.0
 _HIGH = 26.0
+_BAR = 8.0
+_STACKED = 8
+_EDGE = 4.0
 _SHAPES = ("circle", "diamond", "square", "triangle", "bar")
 
 
@@ -53,17 +57,26 @@ def draw(rows: Sequence[Row], window: Window, *, title: str, text: str = "", wid
     gutter = 14 + max(svg.text_width(row.name, _TEXT) for row in rows)
     end = max(window.end, window.start + 1)
     x = scale.Scale(window.start, end, gutter + 6, width - 14)
-    bottom = 6 + _HIGH * len(rows)
+    tops = [_EDGE]
+    for row in rows:
+        tops.append(tops[-1] + _height(row))
+    bottom = tops[-1]
     parts: list[Markup] = []
     for at, label in _ticks(window, x):
-        parts.append(svg.element("line", x1=x(at), x2=x(at), y1=6, y2=bottom, class_="c-grid"))
+        parts.append(svg.element("line", x1=x(at), x2=x(at), y1=_EDGE, y2=bottom, class_="c-grid"))
         parts.append(svg.element("text", label, x=x(at), y=bottom + 15, text_anchor="middle", class_="c-tick"))
-    for index, row in enumerate(rows):
-        middle = 6 + _HIGH * (index + 0.5)
-        parts.append(svg.element("line", x1=gutter, x2=width - 6, y1=middle, y2=middle, class_="l-rail"))
+    for row, top, below in zip(rows, tops, tops[1:], strict=False):
+        middle = (top + below) / 2
+        parts.append(svg.element("line", x1=4, x2=width - 6, y1=below, y2=below, class_="l-rail"))
         parts.append(svg.element("text", row.name, x=4, y=middle + 4, class_="l-name"))
-        parts += _spans(row, x, middle, width)
+        parts += _ranges(row, x, top)
+        parts += _moments(row, x, middle, width)
     return svg.Picture(svg.Box(0, 0, width, bottom + 22), svg.join(parts), title, text)
+
+
+def _height(row: Row) -> float:
+    ranges = sum(span.end is not None for span in row.spans)
+    return max(_HIGH, 8 + _BAR * min(ranges, _STACKED))
 
 
 def _ticks(window: Window, x: scale.Scale) -> list[tuple[float, str]]:
@@ -78,25 +91,37 @@ def _ticks(window: Window, x: scale.Scale) -> list[tuple[float, str]]:
     return kept
 
 
-def _spans(row: Row, x: scale.Scale, middle: float, width: float) -> list[Markup]:
+def _ranges(row: Row, x: scale.Scale, top: float) -> list[Markup]:
+    """Ranges one under the other, so that none hides another; beyond eight they share the last place."""
     parts: list[Markup] = []
-    ordered = sorted(row.spans, key=lambda item: item.start)
-    for span, after in zip(ordered, [*ordered[1:], None], strict=True):
-        class_ = f"l-mark {row.class_} {span.class_}".strip()
-        left = x(span.start)
-        right = x(span.end) if span.end is not None else left
-        if span.end is not None:
-            shape = svg.element(
-                "rect", x=left, y=middle - 6, width=max(right - left, 3), height=12, rx=3, class_=f"{class_} l-range"
-            )
-        else:
-            shape = _shape(row.shape, left, middle, class_)
+    ranges = sorted((span for span in row.spans if span.end is not None), key=lambda item: item.start)
+    inset = (_height(row) - _BAR * min(len(ranges), _STACKED)) / 2
+    for index, span in enumerate(ranges):
+        left, right = x(span.start), x(span.end if span.end is not None else span.start)
+        bar = svg.element(
+            "rect",
+            x=min(left, x.end - 4),
+            y=top + inset + _BAR * min(index, _STACKED - 1) + 1,
+            width=max(right - left, 4),
+            height=_BAR - 2,
+            rx=2,
+            class_=f"l-mark {row.class_} {span.class_} l-range".replace("  ", " "),
+        )
+        parts.append(svg.element("g", svg.element("title", span.label) + bar))
+    return parts
+
+
+def _moments(row: Row, x: scale.Scale, middle: float, width: float) -> list[Markup]:
+    parts: list[Markup] = []
+    ordered = sorted((span for span in row.spans if span.end is None), key=lambda item: item.start)
+    for span, after in zip_longest(ordered, ordered[1:]):
+        at = x(span.start)
+        shape = _shape(row.shape, at, middle, f"l-mark {row.class_} {span.class_}".strip())
         parts.append(svg.element("g", svg.element("title", span.label) + shape))
         # A caption stands only where it touches neither the next mark nor the edge.
         edge = x(after.start) - 8 if after else width - 6
-        start = max(right, left + 3) + 7
-        if span.caption and start + svg.text_width(span.caption, _TEXT) <= edge:
-            parts.append(svg.element("text", span.caption, x=start, y=middle + 4, class_="l-caption"))
+        if span.caption and at + 10 + svg.text_width(span.caption, _TEXT) <= edge:
+            parts.append(svg.element("text", span.caption, x=at + 10, y=middle + 4, class_="l-caption"))
     return parts
 
 

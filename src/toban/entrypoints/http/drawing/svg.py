@@ -141,6 +141,7 @@ def _break(words: str, size: float, room: float) -> int:
     while fits < len(words) and text_width(words[: fits + 1], size) <= room:
         fits += 1
     for at in range(fits, fits // 3, -1):
-        if words[at - 1] in " -/_.:" or (at < len(words) and words[at] == " "):
+        before, after = words[at - 1], words[at : at + 1]
+        if before in " -/_.:" or after == " " or (before.islower() and after.isupper()):
             return at
     return fits

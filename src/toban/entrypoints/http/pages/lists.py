@@ -14,7 +14,7 @@ from toban.model.incident import OPEN_STATES, Incident, IncidentState
 
 _SEEN = 200
 _RESOLVED = 8
-_WIDE, _NARROW = 1180.0, 350.0
+_WIDE, _NARROW = 1320.0, 336.0
 
 
 async def now(toban: Toban, visit: Visit) -> dict[str, Any]:

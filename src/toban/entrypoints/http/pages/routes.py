@@ -5,19 +5,17 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 from urllib.parse import quote
 
-from fastapi import APIRouter, Form, Query, Request
+from fastapi import APIRouter, Query, Request
 from starlette.responses import RedirectResponse, Response
 
 from toban.app import Toban
-from toban.entrypoints.http import asking, problems
+from toban.entrypoints.http import asking, forms, problems
 from toban.entrypoints.http.pages import lists, story
 from toban.entrypoints.http.pages.rendering import Pages
 from toban.errors import ConflictError, NotFoundError, PermissionDeniedError, RefusedError, UnauthenticatedError
 from toban.kit import ids
-from toban.model.approval import Decision
 
 _PAGE = 100
-_REASON = 2_000
 
 
 @dataclass(frozen=True)
@@ -97,21 +95,16 @@ def _incident(routes: APIRouter, toban: Toban, pages: Pages) -> None:
 
 def _votes(routes: APIRouter, toban: Toban, pages: Pages) -> None:
     @routes.post("/changes/{change_id}/vote")
-    async def vote(
-        request: Request,
-        change_id: str,
-        decision: Annotated[Decision, Form()],
-        digest: Annotated[str, Form(pattern="^[0-9a-f]{64}$")],
-        csrf: Annotated[str, Form(max_length=200)] = "",
-        reason: Annotated[str, Form(max_length=_REASON)] = "",
-    ) -> Response:
+    async def vote(request: Request, change_id: str) -> Response:
         visit = await pages.visit(request)
+        form = await forms.read(request, forms.VoteForm)
         file = await toban.change_file(visit.context, change_id)
         words = visit.voice.words
         status, detail = 403, words("vote.stale")
-        if hmac.compare_digest(csrf, visit.csrf):
+        if hmac.compare_digest(form.csrf.encode(), visit.csrf.encode()):
+            given = {"decision": form.decision, "digest": form.digest, "reason": form.reason}
             try:
-                change = await toban.vote(visit.context, change_id, decision=decision, digest=digest, reason=reason)
+                change = await toban.vote(visit.context, file.change.id, **given)
             except (ConflictError, PermissionDeniedError, RefusedError) as error:
                 status, detail = problems.status_of(error), words.reason(error.message)
             else:
@@ -130,16 +123,11 @@ def _sign_in(routes: APIRouter, toban: Toban, pages: Pages) -> None:
         return pages.bare(request, "login", csrf=await toban.csrf_for(None), onward=_own(onward), failed="")
 
     @routes.post("/login")
-    async def sign_in(
-        request: Request,
-        name: Annotated[str, Form(max_length=200)],
-        password: Annotated[str, Form(max_length=1000)],
-        csrf: Annotated[str, Form(max_length=200)] = "",
-        onward: Annotated[str, Form(max_length=400)] = "/",
-    ) -> Response:
+    async def sign_in(request: Request) -> Response:
+        sent = await forms.read(request, forms.SignInForm)
+        name, password, onward = sent.name, sent.password.get_secret_value(), sent.onward
         token = await toban.csrf_for(None)
-        if not hmac.compare_digest(csrf, token):
-            raise problems.ForbiddenOriginError
+        _check_token(sent, token)
         try:
             session, _ = await toban.sign_in(name, password, request_id=request.state.request_id)
         except UnauthenticatedError as error:
@@ -155,17 +143,21 @@ def _sign_in(routes: APIRouter, toban: Toban, pages: Pages) -> None:
         return response
 
     @routes.post("/logout")
-    async def sign_out(request: Request, csrf: Annotated[str, Form(max_length=200)] = "") -> Response:
+    async def sign_out(request: Request) -> Response:
         session = asking.session_of(request)
         if session is not None:
             visit = await pages.visit(request)
-            if not hmac.compare_digest(csrf, visit.csrf):
-                raise problems.ForbiddenOriginError
+            _check_token(await forms.read(request, forms.Form), visit.csrf)
             await toban.sign_out(session)
         response = RedirectResponse("/login", 303)
         response.delete_cookie(asking.COOKIE, path="/", httponly=True, samesite="strict")
         response.delete_cookie(asking.SECURE_COOKIE, path="/", secure=True, httponly=True, samesite="strict")
         return response
+
+
+def _check_token(form: forms.Form, token: str) -> None:
+    if not hmac.compare_digest(form.csrf.encode(), token.encode()):
+        raise problems.ForbiddenOriginError
 
 
 def _own(address: str) -> str:

@@ -15,8 +15,8 @@ from toban.model.casefile import CaseFile, ChangeFile
 from toban.model.change import ChangeState
 from toban.model.finding import Finding
 
-_WIDE, _NARROW = 720.0, 344.0
-_STORY_WIDE = 1180.0
+_WIDE, _NARROW = 452.0, 336.0
+_STORY_WIDE = 1320.0
 _GRAPH_WIDEST = 1000.0
 _CHARTS = 4
 
