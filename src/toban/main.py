@@ -94,27 +94,16 @@ def _group(
 
 def up(
     *,
-    sandbox: bool = False,
-    host: str | None = None,
-    port: Annotated[int | None, Parameter(validator=validators.Number(gte=0, lte=65535))] = None,
-    scenario: str | None = None,
-    any_port: bool = False,
+    sandbox: Annotated[bool, Parameter(help="Bring a simulated cluster and look after that.")] = False,
+    host: Annotated[str | None, Parameter(help="Address to listen on (else the setting http.host).")] = None,
+    port: Annotated[
+        int | None,
+        Parameter(help="Port, 0 for a free one (else http.port).", validator=validators.Number(gte=0, lte=65535)),
+    ] = None,
+    scenario: Annotated[str | None, Parameter(help="Begin this scenario in the sandbox.")] = None,
+    any_port: Annotated[bool, Parameter(help="Take free ports where the usual ones are in use.")] = False,
 ) -> None:
-    """Run Toban in the foreground until Ctrl-C.
-
-    Parameters
-    ----------
-    sandbox: bool
-        Bring a simulated cluster with services, metrics and alerts, and look after that.
-    host: str
-        Address to listen on; others than loopback need accounts (default: setting http.host).
-    port: int
-        Port to listen on, 0 takes a free one (default: setting http.port).
-    scenario: str
-        Begin this scenario in the sandbox.
-    any_port: bool
-        Take free ports where the usual ones are in use.
-    """
+    """Run Toban in the foreground until Ctrl-C."""
     from toban.entrypoints.cli import up as starting
 
     wishes = starting.Wishes(host, port, sandbox, scenario, any_port)
@@ -168,7 +157,7 @@ def main(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left; say nothing more at exit
         return Exit.OK
-    except Exception as error:  # noqa: BLE001 - an entry point: no traceback reaches a person unasked
+    except Exception as error:  # an entry point: no traceback reaches a person unasked
         if debug:
             raise
         return _tell(error)

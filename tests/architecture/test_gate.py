@@ -3,8 +3,8 @@
 import ast
 
 import pytest
-from architecture import source_tree as source
 
+from architecture import source_tree as source
 from toban.plugins import registry
 from toban.plugins.action import ReadAction, WriteAction
 
@@ -50,7 +50,7 @@ def test_every_method_of_every_action_stands_behind_the_guard(base):
 
 @pytest.mark.parametrize("base", [ReadAction, WriteAction])
 def test_an_action_that_takes_a_method_from_an_unguarded_class_is_noticed(base):
-    method = sorted(base._methods)[0]
+    method = min(base._methods)
 
     async def borrowed(self): ...
 

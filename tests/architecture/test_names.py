@@ -4,11 +4,14 @@ import ast
 import re
 
 import pytest
+
 from architecture import source_tree as source
 
 EMPTY_WORDS = frozenset(
     {"manager", "managers", "helper", "helpers", "util", "utils", "utility", "utilities", "core", "common", "misc"}
 )
+# Words of the systems that we talk to; renaming them would hide what they are.
+FOREIGN = frozenset({"src/toban_sandbox/kube/patch/ownership.py: Manager"})  # an entry of Kubernetes' managedFields
 
 
 def words(name):
@@ -28,7 +31,8 @@ def test_no_class_has_an_empty_name():
         for node in ast.walk(source.tree(path))
         if isinstance(node, ast.ClassDef) and words(node.name) & EMPTY_WORDS
     }
-    assert classes == set()
+    assert classes - FOREIGN == set()
+    assert classes >= FOREIGN
 
 
 @pytest.mark.parametrize("name", ["IncidentManager", "http_utils", "CoreAPI", "URLHelper"])

@@ -3,6 +3,7 @@
 import ast
 
 import pytest
+
 from architecture import source_tree as source
 
 PURE = tuple(path for room in ("analysis", "model") for path in source.files(source.SRC / "toban" / room))

@@ -1,6 +1,7 @@
 """Fixtures of the flow tests."""
 
 import pytest
+
 from support.house import House
 
 

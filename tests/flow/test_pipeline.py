@@ -95,16 +95,44 @@ async def test_one_person_has_one_vote_where_two_are_needed(tmp_path):
     try:
         await planned(house)
         assert (await house.change()).approvals_needed == 2
-        await house.vote()
+        aki, mei = await house.approver("aki"), await house.approver("mei")
+        await house.vote(by=aki)
         with pytest.raises(ConflictError, match="voted already"):
-            await house.vote()
+            await house.vote(by=aki)
         await house.run()
         assert house.world.effects == []
-        await house.vote(by=house.you("second"))
+        await house.vote(by=mei)
         await house.run()
         assert (await house.change()).state is ChangeState.SUCCEEDED
     finally:
         house.close()
+
+
+async def test_a_vote_stops_counting_when_its_voter_loses_the_right(house):
+    await planned(house)
+    aki = await house.approver("aki")
+    await house.vote(by=aki)
+
+    def close(connection):
+        from toban.store import schema
+
+        connection.execute(schema.user.update().values(disabled_at=house.clock.now().isoformat()))
+
+    await house.database.write(close)
+    await house.run()
+    change = await house.change()
+    assert change.state is ChangeState.OBSOLETE
+    assert "approvals are needed" in change.outcome
+    assert house.world.effects == []
+
+
+async def test_a_write_that_was_refused_for_load_is_sent_again_and_done_once(house):
+    await planned(house)
+    house.world.write_fault = "refused"
+    await house.vote()
+    await house.run()
+    assert (await house.change()).state is ChangeState.SUCCEEDED
+    assert len(house.world.effects) == 1
 
 
 async def test_a_target_that_somebody_else_changed_makes_the_change_obsolete(house):
@@ -192,7 +220,7 @@ async def test_an_outcome_that_nobody_can_read_is_unknown_and_never_done(house):
 
 async def test_a_refused_write_fails_and_escalates(house):
     await planned(house)
-    house.world.write_fault = "refused"
+    house.world.write_fault = "forbidden"
     await house.vote()
     await house.run()
     assert (await house.change()).state is ChangeState.ESCALATED

@@ -20,16 +20,19 @@ from toban.flow.verify import Verifier
 from toban.governance import access, policy
 from toban.governance.catalogue import Catalogue
 from toban.governance.gate import Gate
+from toban.governance.roles import permissions_of
 from toban.integrations.alertmanager import Settings as AlertmanagerSettings
 from toban.integrations.alertmanager.source import AlertmanagerSource
 from toban.model.approval import Approval, Decision
 from toban.model.casefile import CaseFile
 from toban.model.change import Change
 from toban.model.environment import Environment
-from toban.model.security import AuthLevel, SecurityContext
+from toban.model.security import AuthLevel, PrincipalType, Role, SecurityContext
 from toban.model.service import Service
 from toban.runbooks import runbook
+from toban.store import access as access_store
 from toban.store import casefile, changes, journal, migrate, services
+from toban.store.access import Account
 from toban.store.database import Database, make_engine
 from toban.store.journal import Delivery
 
@@ -126,6 +129,18 @@ class House:
     async def change(self, change_id: str = "CHG-0001") -> Change:
         return await self.database.read(changes.get, WORKSPACE, change_id)
 
+    async def approver(self, name: str) -> SecurityContext:
+        """A person with an account who may approve."""
+        account = Account(
+            workspace=WORKSPACE, name=name, principal=PrincipalType.HUMAN, roles=(Role.APPROVER,),
+            created_at=self.clock.now(),
+        )  # fmt: skip
+        await self.database.write(access_store.add_account, account, password_hash="$unused")
+        return SecurityContext(
+            user_id=name, workspace=WORKSPACE, permissions=permissions_of(account.roles), principal=PrincipalType.HUMAN,
+            auth_level=AuthLevel.PASSWORD,
+        )  # fmt: skip
+
     def you(self, name: str = "you") -> SecurityContext:
         local = access.local_context(WORKSPACE, self.clock.now())
         return SecurityContext(
@@ -138,7 +153,7 @@ class House:
         voter = by or self.you()
         given = Approval(
             change_id=change.id, voter=voter.user_id, decision=decision, digest=change.digest,
-            auth_level=AuthLevel.LOCAL, voted_at=self.clock.now(),
+            auth_level=voter.auth_level, voted_at=self.clock.now(),
         )  # fmt: skip
         after = await self.database.write(approve.vote, voter, change.id, given, self.clock)
         await self.pipeline.woken(after)

@@ -179,6 +179,7 @@ def analyze(*parts, services=(), started_at=START, since_minutes=30):
     """Findings of one or more inventories taken as one."""
     whole = inventory()
     for part in parts:
+        whole["namespace"] = part["namespace"]
         for kind, found in part.items():
             if isinstance(found, list):
                 whole[kind] = [*whole[kind], *found]

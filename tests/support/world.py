@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from support.clock import VirtualClock
-from toban.errors import OutcomeUnknownError, UpstreamConflictError, UpstreamError
+from toban.errors import OutcomeUnknownError, UpstreamConflictError, UpstreamError, UpstreamRefusedError
 from toban.kit import canonical
 from toban.model.action import ActionCall, DryRun, Outcome, Probe, ProbeResult, Target
 from toban.model.risk import RiskLevel
@@ -87,6 +87,8 @@ class SetLimit(WriteAction[LimitParameters]):
         fault, self.world.write_fault = self.world.write_fault, ""
         if fault == "refused":
             raise UpstreamError("429 too many requests")
+        if fault == "forbidden":
+            raise UpstreamRefusedError("403 forbidden")
         if fault == "lost before":
             raise OutcomeUnknownError("the connection was lost")
         self.world.write(int(params.limit.removesuffix("Mi")), action_id, targets[0].resource_version)

@@ -10,12 +10,14 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from toban.errors import ConflictError, InvalidTransitionError, PermissionDeniedError, RefusedError
-from toban.governance import audit
+from toban.governance import access, audit
+from toban.governance.roles import permissions_of
 from toban.model import change as change_model
 from toban.model.approval import Approval, Decision
 from toban.model.audit import AuditDraft, AuditResult
 from toban.model.change import Change, ChangeState
-from toban.model.security import PrincipalType, SecurityContext
+from toban.model.security import AuthLevel, PrincipalType, SecurityContext, allows
+from toban.store import access as access_store
 from toban.store import changes
 
 _REASON_LIMIT = 2_000
@@ -90,11 +92,13 @@ def vote(connection: sa.Connection, context: SecurityContext, change: Change, gi
     return changes.update(connection, change, state=ChangeState.APPROVED, approved_at=now)
 
 
-def obsolete_reason(change: Change, votes: Sequence[Approval], now: datetime) -> str | None:
+def obsolete_reason(connection: sa.Connection, change: Change, now: datetime) -> str | None:
     """Why an approved change may not start any more; None if it may.
 
-    The digest is worked out anew from the stored change: whoever altered it after the vote has made it obsolete.
+    The digest is worked out anew from the stored change: whoever altered it after the vote has made it obsolete. A vote
+    counts only while its voter is still entitled to it.
     """
+    votes = [vote for vote in changes.votes(connection, change.id) if _still_entitled(connection, change, vote)]
     if change_model.digest(change) != change.digest:
         return "the stored change is not what was approved"
     agreeing = {
@@ -110,3 +114,15 @@ def obsolete_reason(change: Change, votes: Sequence[Approval], now: datetime) ->
     if change.approved_at and now > change.approved_at + timedelta(seconds=change.execute_within_s):
         return f"it had to start within {change.execute_within_s} s of its approval"
     return None
+
+
+def _still_entitled(connection: sa.Connection, change: Change, vote: Approval) -> bool:
+    if vote.auth_level is AuthLevel.LOCAL:
+        return vote.voter == access.LOCAL_USER and not access.is_sign_in_required(connection)
+    account = access_store.account(connection, change.workspace, vote.voter)
+    return (
+        account is not None
+        and account.enabled
+        and account.principal is PrincipalType.HUMAN
+        and allows(permissions_of(account.roles), permission(change))
+    )

@@ -43,6 +43,7 @@ from toban.store.groupcommit import GroupCommit
 _READ_TIMEOUT_S = 30.0
 _WRITE_TIMEOUT_S = 30.0
 _PROBE_PAUSES_S = (0.0, 0.5, 1.0, 2.0)
+_WRITE_PAUSES_S: tuple[float | None, ...] = (0.5, 1.0, 2.0, None)
 _log = structlog.get_logger()
 
 
@@ -266,12 +267,19 @@ class Gate:
     async def _call_write(
         self, action: WriteAction[Any], params: Parameters, fresh: tuple[Target, ...], action_id: str
     ) -> Outcome:
-        with gate_open():
-            try:
-                async with asyncio.timeout(_WRITE_TIMEOUT_S):
-                    return await action.run(params, fresh, action_id)
-            except TimeoutError as error:
-                raise OutcomeUnknownError(f"no answer within {_WRITE_TIMEOUT_S:.0f} s") from error
+        for pause in _WRITE_PAUSES_S:
+            with gate_open():
+                try:
+                    async with asyncio.timeout(_WRITE_TIMEOUT_S):
+                        return await action.run(params, fresh, action_id)
+                except TimeoutError as error:
+                    raise OutcomeUnknownError(f"no answer within {_WRITE_TIMEOUT_S:.0f} s") from error
+                except UpstreamError as error:
+                    # an error that may be tried again says that nothing was written
+                    if error.retry_after is None or pause is None:
+                        raise
+            await self._clock.sleep(pause)
+        raise AssertionError("unreachable")
 
     async def _probe(self, action: WriteAction[Any], params: Parameters, step: Step) -> Probe:
         probe = Probe(result=ProbeResult.UNKNOWN, detail="not probed")

@@ -67,7 +67,7 @@ def _forbidden(connection: sa.Connection, change: Change, step: Step, moment: Mo
     if change.policy_version != moment.rules.version:
         return "the policy changed since this was planned"
     if change.state is ChangeState.APPROVED:
-        stale = approvals.obsolete_reason(change, changes.votes(connection, change.id), moment.now)
+        stale = approvals.obsolete_reason(connection, change, moment.now)
         if stale:
             return stale
     halt = killswitch.check(

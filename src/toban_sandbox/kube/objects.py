@@ -90,11 +90,6 @@ def is_true(obj: Json, kind: str) -> bool:
     return found is not None and found.get("status") == "True"
 
 
-def is_ready(pod: Json) -> bool:
-    """Whether a pod serves traffic: Ready, and nobody has asked it to go."""
-    return is_true(pod, "Ready") and not is_terminating(pod)
-
-
 def is_terminating(obj: Json) -> bool:
     return bool(obj["metadata"].get("deletionTimestamp"))
 

@@ -13,7 +13,7 @@ from toban_sandbox.kube.patch import ownership, server_side
 Json = dict[str, Any]
 
 OK, CREATED = 200, 201
-STRICT, WARN, IGNORE = "Strict", "Warn", "Ignore"
+STRICT, WARN = "Strict", "Warn"
 
 
 @dataclass

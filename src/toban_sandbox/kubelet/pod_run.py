@@ -44,7 +44,7 @@ class PodRun:
         initial = [self._member(one, init=True, reason=first) for one in pod["spec"].get("initContainers") or ()]
         main = [self._member(one, init=False, reason=first) for one in pod["spec"].get("containers") or ()]
         self.members = [*initial, *main]
-        self.lives = {member.name: lifecycle.Life(self, member, images.Puller(self, member)) for member in self.members}
+        self.lives = {member.name: lifecycle.Life(self, member) for member in self.members}
 
     def _member(self, spec: Json, *, init: bool, reason: str) -> containers.Container:
         return containers.Container(spec["name"], spec["image"], init, {"waiting": {"reason": reason}})

@@ -565,7 +565,7 @@ def hostile() -> CaseFile:
     found = (base.findings[0], bad_crash, *base.findings[2:])
     attacker = alert(
         66, HOSTILE, HOSTILE, Severity.HIGH, 5, labels={HOSTILE: HOSTILE}, annotations={"summary": HOSTILE},
-        joined_because=HOSTILE, links=(Link(title=HOSTILE, url="javascript:alert(4)"), Link(title="x", url="http://a@b/"),),
+        joined_because=HOSTILE, links=(Link(title=HOSTILE, url="javascript:alert(4)"), Link(title="x", url="http://a@b/")),
     )  # fmt: skip
     step = base.changes[0].change.steps[0].model_copy(update={"diff": f"+++ {HOSTILE}\n+{HOSTILE}\n", "message": HOSTILE})
     plan = base.changes[0].change.model_copy(update={"title": HOSTILE, "reason": HOSTILE, "steps": (step,)})

@@ -132,12 +132,14 @@ def test_a_node_in_trouble_names_the_services_on_it(conditions, code):
 def test_a_configmap_made_in_the_window_is_a_change_and_one_born_with_its_namespace_is_not():
     world = build.healthy("cart", references=["cart-config"])
     made = {"metadata": {"name": "cart-config", "creationTimestamp": build.ago(minutes=3)}, "data": {"A": "secret"}}
-    born = {"metadata": {"name": "root-ca", "creationTimestamp": build.ago(minutes=60 * 24 * 30)}, "data": {}}
+    born = {"metadata": {"name": "root-ca", "creationTimestamp": build.ago(minutes=10)}, "data": {}}
+    world["namespace"] = {"metadata": {"name": "shop", "creationTimestamp": build.ago(minutes=10)}}
     world["configmaps"] = [made, born]
 
     (found,) = build.analyze(world)
 
     assert found.code == "change.configmap"
+    assert found.subject.name == "cart-config"
     assert found.facts["used_by"] == ["cart"]
     assert found.service == "cart"
     assert "secret" not in found.model_dump_json()

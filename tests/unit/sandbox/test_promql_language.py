@@ -4,7 +4,7 @@ import contextlib
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from toban_sandbox.metrics.series import SeriesStore
@@ -60,6 +60,7 @@ def _vectors(inner):
 EXPRESSIONS = st.recursive(selectors(), _vectors, max_leaves=6)
 
 
+@settings(deadline=None)
 @given(EXPRESSIONS)
 def test_an_expression_that_is_printed_is_parsed_as_the_same_tree(expression):
     assert parser.parse(printer.show(expression)) == expression
@@ -74,6 +75,7 @@ TEXT = st.text(max_size=60) | st.lists(st.sampled_from([*"(){}[],\"'=~!<>+-*/%^@
 )
 
 
+@settings(deadline=None)
 @given(TEXT)
 def test_any_text_is_parsed_or_refused_but_never_crashes(text):
     with contextlib.suppress(PromQLError):
@@ -96,6 +98,7 @@ POINTS = st.sampled_from(["abs", "ceil", "exp", "sqrt", "ln", "round", "sgn", "h
 OVERS = st.sampled_from(["rate", "irate", "delta", "deriv", "avg_over_time", "stddev_over_time", "changes", "resets"])
 
 
+@settings(deadline=None)
 @given(EXPRESSIONS, POINTS, OVERS, st.sampled_from(["+", "-", "*", "/", "%", "^", ">", "== bool"]))
 def test_any_expression_over_extreme_values_has_an_answer_or_an_error(expression, point, over, operator):
     shown = printer.show(expression)
@@ -152,6 +155,7 @@ def test_expressions_match_whole_values_and_only_ascii_classes():
     assert Matcher("x", "!~", "a.*").accepts("")
 
 
+@settings(deadline=None)
 @given(st.floats())
 def test_a_written_number_reads_back_as_the_same_value(value):
     for exponents in (True, False):
@@ -162,6 +166,7 @@ def test_a_written_number_reads_back_as_the_same_value(value):
         assert exponents or "e" not in text
 
 
+@settings(deadline=None)
 @given(st.integers(1, 10**12))
 def test_a_written_duration_reads_back_as_the_same_time(milliseconds):
     assert numbers.parse_duration(numbers.show_duration(milliseconds)) == milliseconds

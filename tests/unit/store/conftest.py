@@ -1,6 +1,7 @@
 """A fresh database for each test."""
 
 import pytest
+
 from toban.store import migrate
 from toban.store.database import Database, make_engine
 

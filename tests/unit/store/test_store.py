@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 import sqlalchemy as sa
+
 from toban.errors import ConflictError, InvalidTransitionError, NotFoundError, OverloadedError, StorageError
 from toban.model.alert import Severity
 from toban.model.environment import Environment

@@ -3,11 +3,14 @@
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
 
 if TYPE_CHECKING:
     from toban.settings import Settings
 
+ConfigurationFile = Annotated[Path | None, Parameter(help="A configuration file (else the one that Toban would find).")]
 _OWN = ("TOBAN_DEBUG", "TOBAN_LOG", "TOBAN_TOKEN_FILE", "TOBAN_TOKEN", "TOBAN_URL")
 """Variables of the command line itself: they configure no server."""
 
@@ -23,14 +26,8 @@ def load(file: Path | None = None) -> "Settings":
         os.environ.update(hidden)
 
 
-def show(file: Path | None = None) -> None:
-    """Show the settings that count, with defaults; secrets are masked.
-
-    Parameters
-    ----------
-    file: Path
-        A configuration file; otherwise the one that Toban would find.
-    """
+def show(file: ConfigurationFile = None) -> None:
+    """Show the settings that count, with defaults; secrets are masked."""
     import yaml
 
     from toban import settings
@@ -40,14 +37,8 @@ def show(file: Path | None = None) -> None:
     yaml.safe_dump(found, sys.stdout, allow_unicode=True, sort_keys=False)
 
 
-def validate(file: Path | None = None) -> None:
-    """Check configuration file and variables; every mistake is told with its place.
-
-    Parameters
-    ----------
-    file: Path
-        A configuration file; otherwise the one that Toban would find.
-    """
+def validate(file: ConfigurationFile = None) -> None:
+    """Check configuration file and variables; every mistake is told with its place."""
     from toban import settings
 
     load(file)

@@ -125,7 +125,7 @@ def stop(sandbox: Sandbox) -> None:
 def scenarios() -> list[dict[str, Any]]:
     """The scenarios that the installed sandbox knows: `name`, `title` {en, ja}, `family`, `harmless`."""
     try:
-        done = subprocess.run(  # noqa: S603 - our own module, by list
+        done = subprocess.run(
             [sys.executable, "-m", "toban_sandbox", "scenarios", "--json"],
             capture_output=True,
             timeout=_REQUEST_S,

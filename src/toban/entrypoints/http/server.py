@@ -50,6 +50,7 @@ class Server(uvicorn.Server):
 
     def __init__(self, app: "FastAPI", *, host: str = "", port: int = 0) -> None:
         self._application = app
+        self.ready = asyncio.Event()
         super().__init__(
             uvicorn.Config(
                 app,
@@ -67,6 +68,11 @@ class Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Signals belong to whoever runs the process: uvicorn would raise them again after a clean stop."""
         yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to listen, and tell it."""
+        await super().startup(sockets)
+        self.ready.set()
 
     def stop(self) -> None:
         """Begin to stop, from any code on the server's own loop; open streams end first."""
@@ -95,7 +101,7 @@ class Door:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Take the port before anything else is started. Raises PortInUseError and ListenError, which say what to change."""
+    """Take the port before anything else is started. Raises PortInUseError and ListenError: what to change."""
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     except OSError as error:
@@ -139,20 +145,24 @@ async def run(settings: "Settings", door: Door) -> None:
         await toban.start()
         server = Server(application.create(toban))
         serving = asyncio.create_task(server.serve(sockets=[door.listener]))
-        while not (server.started or serving.done()):
-            await asyncio.sleep(0.005)
+        await _first(serving, server.ready)
         if door.sandbox:
             await _learn(toban)
         with _announced(settings.home, door):
             await asyncio.to_thread(door.on_ready, url_of(door.listener))
-            stopping = asyncio.create_task(asked_to_stop.wait())
-            await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            stopping.cancel()
+            await _first(serving, asked_to_stop)
         server.stop()
         await serving
     finally:
         await toban.stop()
         door.listener.close()
+
+
+async def _first(serving: asyncio.Task[None], event: asyncio.Event) -> None:
+    """Return when the event is set, or when the server ended by itself."""
+    waiting = asyncio.create_task(event.wait())
+    await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
 
 
 async def _learn(toban: "Toban") -> None:
