@@ -24,16 +24,16 @@ def crash_rounds(request):
     return rounds
 
 
+_PERSONAL = {"FORCE_COLOR", "NO_COLOR", "KUBECONFIG", "PYTHONPATH"}
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _own_environment():
     """No setting, proxy or colour wish of the person who runs the tests reaches them, nor the processes they start."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in os.environ:
-            if (
-                (name.startswith("TOBAN_") and name != "TOBAN_SHARED")
-                or name.lower().endswith("_proxy")
-                or name in {"FORCE_COLOR", "NO_COLOR", "KUBECONFIG", "PYTHONPATH"}
-            ):
+        for name in list(os.environ):
+            is_toban = name.startswith("TOBAN_") and name != "TOBAN_SHARED"
+            if is_toban or name in _PERSONAL or name.lower().endswith("_proxy"):
                 patch.delenv(name)
         patch.setenv("NO_PROXY", "127.0.0.1,localhost,::1")
         yield

@@ -4,6 +4,7 @@ Entry points get one `Toban` and ask it; nothing below imports this module.
 """
 
 import asyncio
+import contextlib
 import fcntl
 import ipaddress
 import os
@@ -16,6 +17,7 @@ import structlog
 
 from toban import __version__
 from toban.engine.durable import Engine
+from toban.engine.supervisor import Supervisor
 from toban.errors import ConfigurationError, NotFoundError, StorageError, TobanError, UnauthenticatedError
 from toban.flow import approve
 from toban.flow.correlate import Correlator
@@ -45,6 +47,7 @@ from toban.store import alerts, casefile, changes, incidents, journal, migrate, 
 from toban.store.database import Database, make_engine
 
 _SWEEP_S = 1.0
+_EXECUTOR = "main"
 _AUDIT_HEAD_S = 5.0
 _NEWS_POLL_S = 0.25
 _RETRY_S = 1.0
@@ -69,7 +72,8 @@ class Toban:
         self.clock: Clock = clock or SystemClock()
         self.workspace = settings.workspace.name
         self.database = Database(make_engine(settings.database_url, busy_timeout_s=settings.database.busy_timeout_s))
-        self.engine = Engine(url=settings.engine_url, executor_id="main")
+        self.engine = Engine(url=settings.engine_url, executor_id=_EXECUTOR)
+        self._supervisor = Supervisor(self.engine, self.database, self.clock, _EXECUTOR)
         self._providers: list[ActionProvider] = []
         self.sources: dict[str, AlertSource] = {}
         self._build_integrations()
@@ -130,6 +134,7 @@ class Toban:
         for name, work in (
             ("read", self._read_forever),
             ("sweep", self._every(_SWEEP_S, self.pipeline.sweep)),
+            ("supervise", self._every(_SWEEP_S, self._supervisor.turn)),
             ("watch", self._every(self.settings.workspace.learn_interval_s, self.look)),
             ("audit-head", self._every(_AUDIT_HEAD_S, self._anchor)),
         ):
@@ -160,6 +165,8 @@ class Toban:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.intake.close()
         await self.gate.close()
+        with contextlib.suppress(StorageError):  # then the others find out by themselves
+            await self._supervisor.leave()
         await self.engine.close()
         for provider in self._providers:
             await provider.close()

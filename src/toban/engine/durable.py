@@ -162,8 +162,8 @@ class Engine:
 
     async def recover(self, dead_executor: str) -> int:
         """Take over what a dead worker was running; how many runs that were. The engine fences the dead one off."""
-        handles = await asyncio.to_thread(DBOS._recover_pending_workflows, [dead_executor])  # noqa: SLF001 - the engine's only door for this
-        return len(handles)
+        take = DBOS._recover_pending_workflows  # noqa: SLF001 - the engine's only door for this
+        return len(await asyncio.to_thread(take, [dead_executor]))
 
     async def close(self) -> None:
         """Stop serving; what still runs goes on after the next launch."""

@@ -258,3 +258,9 @@ halt = _table(
     _text("release_by", nullable=True),
     _text("release_at", nullable=True),
 )
+
+worker = _table(
+    "worker",
+    _text("id", primary_key=True),
+    _text("seen_at"),
+)

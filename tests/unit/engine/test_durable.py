@@ -23,7 +23,7 @@ PROGRAM = textwrap.dedent(
             out.write(json.dumps(words) + "\\n")
 
     async def main():
-        engine = Engine(url=f"sqlite:///{folder / 'engine.db'}", executor_id="main")
+        engine = Engine(url=f"sqlite:///{folder / 'engine.db'}", executor_id=os.environ.get("WORKER", "main"))
 
         async def first(n):
             tell("first", n)
@@ -81,6 +81,25 @@ PROGRAM = textwrap.dedent(
     async def wake(engine):
         await engine.wake("P1")
         await settled(engine, "P1")
+
+    async def supervised(engine):
+        from toban.engine.supervisor import Supervisor
+        from toban.kit.clock import SystemClock
+        from toban.store import migrate
+        from toban.store.database import Database, make_engine
+
+        database = Database(make_engine(f"sqlite:///{folder / 'toban.db'}"))
+        migrate.upgrade(database.engine)
+        supervisor = Supervisor(engine, database, SystemClock(), os.environ["WORKER"])
+        if os.environ["WORKER"] == "one":
+            await engine.start("three", "R1", 1)
+        for _ in range(100):
+            taken = await supervisor.turn()
+            if taken:
+                tell("taken", *taken)
+            if await engine.state("R1") == "SUCCESS":
+                break
+            await asyncio.sleep(0.1)
 
     async def settled(engine, run_id):
         for _ in range(200):
@@ -142,6 +161,20 @@ def test_a_run_killed_inside_a_step_goes_on_at_that_step(tmp_path):
     lines = told(tmp_path)
     assert lines.count(("first", 1)) == 1
     assert lines.count(("slow", 2)) == 2
+    assert ("result", "R1", 20) in lines
+
+
+def test_a_living_worker_takes_over_what_a_dead_one_was_running(tmp_path):
+    one = launch(tmp_path, "supervised", WORKER="one", SLOW_S="60")
+    wait_for(tmp_path, ("slow", 2))
+    two = launch(tmp_path, "supervised", WORKER="two")
+    wait_for(tmp_path, ("slow", 2))
+    one.send_signal(signal.SIGKILL)
+    one.communicate(timeout=10)
+    finish(two)
+    lines = told(tmp_path)
+    assert ("taken", "one") in lines
+    assert lines.count(("first", 1)) == 1
     assert ("result", "R1", 20) in lines
 
 

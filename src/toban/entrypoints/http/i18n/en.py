@@ -373,7 +373,7 @@ TEXTS: dict[str, str] = {
     "evidence.to": "to",
     # timeline
     "story.title": "Timeline",
-    "story.newest": "newest first",
+    "story.newest": "All entries, newest first",
     "story.none": "Nothing yet.",
     "story.time": "Time",
     "story.lane": "Lane",

@@ -121,7 +121,7 @@ TEXTS: dict[str, str] = {
     "metric.error_share": "失敗リクエストの割合",
     "metric.latency_p95": "応答時間の 95 パーセンタイル",
     "metric.restarts": "5 分間のコンテナ再起動回数",
-    "metric.memory": "メモリ使用量（ワーキングセット）",
+    "metric.memory": "メモリ使用量",
     "metric.memory_limit": "メモリ上限",
     "metric.cpu": "CPU 使用量",
     # counts
@@ -375,7 +375,7 @@ TEXTS: dict[str, str] = {
     "evidence.to": "～",
     # timeline
     "story.title": "タイムライン",
-    "story.newest": "新しい順",
+    "story.newest": "すべての記録（新しい順）",
     "story.none": "まだ記録がありません。",
     "story.time": "時刻",
     "story.lane": "区分",

@@ -13,9 +13,9 @@ _ROWS: tuple[tuple[str, str], ...] = (
     # why an alert is here
     (r"opened the incident", "このインシデントの発端"),
     (r"same alert as one of (\S+)", r"\1 のアラートと同一"),
-    (r"same service (\S+), (\d+) s apart", r"同じサービス \1（\2 秒差）"),
-    (r"(\S+) is called by (\S+), (\d+) s apart", r"\1 は \2 から呼び出されている（\3 秒差）"),
-    (r"(\S+) calls (\S+), (\d+) s apart", r"\1 は \2 を呼び出している（\3 秒差）"),
+    (r"same service (\S+), (\d+) s apart", r"同じサービス \1、\2 秒差"),
+    (r"(\S+) is called by (\S+), (\d+) s apart", r"\1 は \2 から呼び出されている、\3 秒差"),
+    (r"(\S+) calls (\S+), (\d+) s apart", r"\1 は \2 を呼び出している、\3 秒差"),
     (r"its labels name no known service, so it stands alone", "ラベルから既知のサービスを特定できないため単独"),
     (
         r"no open incident of (\S+) or its neighbours within (\d+) s",

@@ -21,23 +21,23 @@ _TAIL = "（Pod {pod_count} 個、再起動 {restarts} 回）"
 
 def _oom(facts: Facts) -> str:
     limit = f"メモリ上限 {facts['limit']}" if facts.get("limit") else "ノードの空きメモリ"
-    return (_CONTAINER + "が、" + limit + " を超えたため強制終了されました" + _TAIL + "。").format_map(facts)
+    return (_CONTAINER + " が、" + limit + " を超えたため強制終了されました" + _TAIL + "。").format_map(facts)
 
 
 def _killed(facts: Facts) -> str:
     limit = f"（メモリ上限 {facts['limit']}）" if facts.get("limit") else ""
-    return (_CONTAINER + limit + "が、理由の記録なしに SIGKILL（137）で終了しました" + _TAIL + "。").format_map(facts)
+    return (_CONTAINER + limit + " が、理由の記録なしに SIGKILL（137）で終了しました" + _TAIL + "。").format_map(facts)
 
 
 def _crash(facts: Facts) -> str:
     again = "を繰り返し、再起動の間隔が延びています" if facts.get("looping") else "しました"
-    return (_CONTAINER + "が終了コード {exit_code} で異常終了" + again + _TAIL + "。").format_map(facts)
+    return (_CONTAINER + " が終了コード {exit_code} で異常終了" + again + _TAIL + "。").format_map(facts)
 
 
 def _config(facts: Facts) -> str:
     what = "{source_kind} {namespace}/{source_name}" + (" のキー {missing_key}" if facts.get("missing_key") else "")
     who = _CONTAINER if facts.get("container") else _WORKLOAD
-    return (who + "を起動できません。" + what + " がありません。").format_map(facts)
+    return (who + " を起動できません。" + what + " がありません。").format_map(facts)
 
 
 def _stuck(facts: Facts) -> str:
@@ -60,7 +60,7 @@ def _seconds(facts: Facts) -> str:
         if length < 7200
         else f"{round(length / 3600)} 時間"
     )  # noqa: E501, PLR2004 - two minutes, two hours
-    return f"最初のアラートの {shown}{'前' if seconds >= 0 else '後'}に"
+    return f"最初のアラートの {shown}{'前' if seconds >= 0 else '後'}に "
 
 
 def _rollout(facts: Facts) -> str:
@@ -103,15 +103,15 @@ def _near_limit(facts: Facts) -> str:
 
 def _callee(facts: Facts) -> str:
     host = facts.get("peer") or facts["host"]
-    return (_CONTAINER + "が、").format_map(facts) + f"{host} に接続できないと記録しています。"
+    return (_CONTAINER + " が、").format_map(facts) + f"{host} に接続できないと記録しています。"
 
 
 FINDINGS: dict[str, Sentence] = {
     "container.oom_killed": _oom,
     "container.killed": _killed,
     "container.crash_loop": _crash,
-    "container.liveness_failed": _CONTAINER + "が、{probe} プローブの失敗により強制終了されました" + _TAIL + "。",
-    "container.image_unavailable": _CONTAINER + "を起動できません。イメージ {image} を取得できません。",
+    "container.liveness_failed": _CONTAINER + " が、{probe} プローブの失敗により強制終了されました" + _TAIL + "。",
+    "container.image_unavailable": _CONTAINER + " を起動できません。イメージ {image} を取得できません。",
     "config.missing": _config,
     "deployment.unavailable": _WORKLOAD + " の利用可能なレプリカは {wanted} 個中 {available} 個です。",
     "rollout.stuck": _stuck,
@@ -121,9 +121,9 @@ FINDINGS: dict[str, Sentence] = {
     "node.pressure": "ノード {node} が {condition} を報告しています。",
     "change.rollout": _rollout,
     "change.configmap": _configmap,
-    "log.env_missing": _CONTAINER + "が、環境変数 {missing_key} が設定されていないと記録しています。",
+    "log.env_missing": _CONTAINER + " が、環境変数 {missing_key} が設定されていないと記録しています。",
     "log.callee_failed": _callee,
-    "log.last_words": _CONTAINER + "が、終了する直前にエラーを記録しています。",
+    "log.last_words": _CONTAINER + " が、終了する直前にエラーを記録しています。",
     "metric.memory_near_limit": _near_limit,
     **{f"metric.{metric.name}": _moved for metric in metrics.TABLE},
 }
@@ -144,12 +144,12 @@ FINDINGS |= {"alert.rule": _rule, "alert.ended": _ended}
 
 def _memory_cause(facts: Facts) -> str:
     limit = f"上限の {facts['limit']}" if facts.get("limit") else "ノードの空き"
-    return (_CONTAINER + "に必要なメモリが、").format_map(facts) + f"{limit}を超えています。"
+    return (_CONTAINER + " に必要なメモリが、").format_map(facts) + f"{limit}を超えています。"
 
 
 def _config_cause(facts: Facts) -> str:
     if not facts.get("source_name"):
-        return (_CONTAINER + "に環境変数 {missing_key} が設定されていません。").format_map(facts)
+        return (_CONTAINER + " に環境変数 {missing_key} が設定されていません。").format_map(facts)
     what = "{source_kind} {namespace}/{source_name}" + (" のキー {missing_key}" if facts.get("missing_key") else "")
     return (_WORKLOAD + " に必要な " + what + " がありません。").format_map(facts)
 
@@ -169,7 +169,7 @@ def _rollout_cause(facts: Facts) -> str:
 def _crash_cause(facts: Facts) -> str:
     if facts.get("probe"):
         return (_WORKLOAD + " のアプリケーションが {probe} プローブに失敗しています。").format_map(facts)
-    return (_CONTAINER + "のアプリケーションが終了コード {exit_code} で終了しています。").format_map(facts)
+    return (_CONTAINER + " のアプリケーションが終了コード {exit_code} で終了しています。").format_map(facts)
 
 
 def _capacity_cause(facts: Facts) -> str:

@@ -268,6 +268,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("change_id", "phase", name=op.f("pk_verification")),
     )
     op.create_table(
+        "worker",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("seen_at", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_worker")),
+    )
+    op.create_table(
         "dead_letter",
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("journal_seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -284,6 +290,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("dead_letter")
+    op.drop_table("worker")
     op.drop_table("verification")
     op.drop_table("user_account")
     with op.batch_alter_table("timeline", schema=None) as batch_op:
