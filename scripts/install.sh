@@ -9,7 +9,9 @@ python=${PYTHON:-python3}
 venv=${VENV:-.venv}
 
 die() {
-  printf 'error: %s\n' "$@" >&2
+  printf 'error: %s\n' "$1" >&2
+  shift
+  [ $# -eq 0 ] || printf '       %s\n' "$@" >&2
   exit 1
 }
 
@@ -41,8 +43,8 @@ fi
 export PIP_USER=0 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1
 
 echo "installing $lock (a minute the first time)" >&2
-"$venv/bin/python" -m pip install --quiet --require-hashes --requirement "$lock" || die \
+"$venv/bin/python" -m pip install -qq --require-hashes --requirement "$lock" || die \
   "the packages of $lock could not be installed; pip's own words are above." \
   "Without a way to a package index nothing can be fetched; behind a proxy or mirror, tell pip with its own configuration."
-"$venv/bin/python" -m pip install --quiet --no-index --no-deps --no-build-isolation --editable . || die \
+"$venv/bin/python" -m pip install -qq --no-index --no-deps --no-build-isolation --editable . || die \
   "Toban itself could not be installed into $venv; pip's own words are above."

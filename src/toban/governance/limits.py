@@ -98,7 +98,7 @@ def judge(counts: Counts, limits: Limits, *, starts: bool) -> LimitVerdict:
 def share(
     touched: int, total: int, *, rolling: bool, ready_left: int | None = None, limits: Limits | None = None
 ) -> LimitVerdict:
-    """Whether so many replicas may be touched at once: a quarter, but one always, with a ready one left if that is known.
+    """Whether so many replicas may be touched at once: a quarter, one always, with a ready one left if that is known.
 
     A workload that rolls by its own strategy does so in batches and may.
     """

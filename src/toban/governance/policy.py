@@ -73,11 +73,12 @@ class Rule(Record):
 
     def joined(self, other: "Rule") -> "Rule":
         """A rule as strict as both."""
+        if self.manual or other.manual:
+            return Rule(manual=True)
         return Rule(
             approvals=max(self.approvals, other.approvals),
             needs_window=self.needs_window or other.needs_window,
             fresh_sign_in=self.fresh_sign_in or other.fresh_sign_in,
-            manual=self.manual or other.manual,
             approve_within_s=min(self.approve_within_s, other.approve_within_s),
         )
 

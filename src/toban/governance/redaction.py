@@ -45,7 +45,8 @@ _SIGNED = re.compile(
     r"(\bauthorization[\"'\\]{0,4}[ \t]*[:=][ \t]*[\"'\\]{0,4}(?:digest|hawk|aws4-hmac-sha256)[ \t]+)[^\r\n]+", _ASCII
 )
 _PLAIN = re.compile(
-    r"(\bauthorization[\"'\\]{0,4}[ \t]*[:=][ \t]*[\"'\\]{0,4})(?=[\w.~+/-]{0,100}\d)[\w.~+/=-]{16,}", _ASCII
+    r"(\bauthorization[\"'\\]{0,4}[ \t]*[:=][ \t]*[\"'\\]{0,4})(?!aws4-hmac|digest|hawk)(?=[\w.~+/-]{0,100}\d)[\w.~+/=-]{16,}",
+    _ASCII,
 )
 _COOKIE = re.compile(
     r"(\b(?:set-)?cookie[\"'\\]{0,4}[ \t]*[:=][ \t]*[\"'\\]{0,4})(?=[^\r\n\"'\\]{0,200}=)[^\r\n\"'\\]+", _ASCII

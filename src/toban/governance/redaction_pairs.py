@@ -11,7 +11,7 @@ TRIGGERS = ("pass", "pwd", "secret", "token", "key", "credential", "auth", "jwt"
 _FLAGS = re.ASCII | re.IGNORECASE
 _KEY_LIMIT = 200
 
-_ALWAYS = r"password|passwd|passphrase|passcode|pwd|(?<=[_.\-])pass(?![a-z])"
+_ALWAYS = r"passwords?|passwd|passphrase|passcode|pwd|(?<=[_.\-])pass(?![a-z])"
 _OFTEN = (
     r"secret|token|jwt|credentials?|(?<![a-z])auth(?![a-z])"
     r"|(?:api|access|private|signing|encryption|account|master|auth|ssh|integration|license|shared|webhook|app)[_-]?key"
@@ -33,7 +33,8 @@ _LAST_PART = re.compile(r"(?:[_.\-]|(?<=[a-z0-9])(?=[A-Z]))([A-Za-z]+(?:_in)?)$|
 _LINE_START = re.compile(r"(?:^|[\r\n])[+\-> \t]*[\"']?[\w.\-]*$", re.ASCII)
 _PLACEHOLDER = re.compile(
     r"null|none|nil|true|false|undefined|empty|yes|no|\*+|x{3,}|\.{2,}|…|\$\{[\w.:\-]+\}|\$\([\w.\-]+\)|\$\$?[A-Z_]{2,}"
-    r"|\{\{.*\}\}|<[^<>]*>|<set to the key [^<>]*>.*|\[redacted\]|redacted|secret\(…\)|\|[+\-]?\d?|>[+\-]?\d?|\[\]|\{\}|[{\[]",
+    r"|\{\{.*\}\}|<[^<>]*>|<set to the key [^<>]*>.*|\[redacted\]|redacted|secret\(…\)"
+    r"|\|[+\-]?\d?|>[+\-]?\d?|\[\]|\{\}|[{\[]",
     re.IGNORECASE,
 )
 _NAME_PARTS = re.compile(r"[-./]")

@@ -6,7 +6,7 @@ Called by `kube.api` and by the controllers; the garbage collector does what the
 from dataclasses import dataclass
 from typing import Any
 
-from toban_sandbox.kube import errors, kinds, objects
+from toban_sandbox.kube import errors, kinds, objects, shapes
 from toban_sandbox.kube import store as stores
 
 Json = dict[str, Any]
@@ -29,7 +29,7 @@ class Options:
 
 def read_options(body: Any, query: dict[str, str], *, dry_run: bool) -> Options:
     """The options of a delete out of its body and query; ApiError 400 or 422."""
-    given: Json = body if isinstance(body, dict) else {}
+    given = shapes.check_options(body, "meta_v1", "DeleteOptions")
     grace = given.get("gracePeriodSeconds")
     if grace is None and query.get("gracePeriodSeconds", "").lstrip("-").isdigit():
         grace = int(query["gracePeriodSeconds"])

@@ -2,15 +2,14 @@
 
 from typing import Any
 
-from toban_sandbox.kube import auth, errors, kinds
+from toban_sandbox.kube import auth, errors, kinds, shapes
 
 Json = dict[str, Any]
 
 
 def answer(kind: kinds.Kind, body: Any, user: auth.User) -> Json:
     """The answered review; ApiError 400 or 422 for a question that is none."""
-    if not isinstance(body, dict):
-        raise errors.bad_request(f"the object provided is unrecognized (must be of type {kind.kind})")
+    shapes.unknown_fields(kind, body)
     spec = body.get("spec") or {}
     shown: Json = {"kind": kind.kind, "apiVersion": kind.group_version, "metadata": {"creationTimestamp": None}}
     if kind.kind == "SelfSubjectReview":

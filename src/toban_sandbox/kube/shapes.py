@@ -6,8 +6,10 @@ anything else; values are `validation`'s matter.
 
 import functools
 import importlib
+import json
 import re
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import msgspec
@@ -26,6 +28,8 @@ _MODULES = {
     "authentication.k8s.io": "authentication_v1",
 }
 _WRAPPED = re.compile(r"(Optional|List|Dict)\[(?:str, )?(.+)\]\Z")
+# The models do not say what their plain maps hold: it is text, but for these.
+_QUANTITY_MAPS = {"limits", "requests", "capacity", "allocatable", "overhead", "hard", "used", "allocatedResources"}
 _GO_NAMES = {"int": "int32", "str": "string", "bool": "bool", "float": "float64"}
 _PYTHON_TYPES: dict[str, tuple[type, ...]] = {"int": (int,), "str": (str,), "bool": (bool,), "float": (int, float)}
 QUANTITY_RULE = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
@@ -52,6 +56,17 @@ def unknown_fields(kind: kinds.Kind, obj: Json) -> list[str]:
         return list(_check_model(obj, module, kind.kind, ""))
     except WrongTypeError as wrong:
         raise unhandled(kind, str(wrong)) from None
+
+
+def check_options(body: Any, module: str, name: str) -> Json:
+    """A body that is no stored object (delete options, a Scale …) as a map; ApiError 400 when it is not of its form."""
+    given: Json = {} if body is None else body
+    try:
+        list(_check_model(given, module, name, ""))
+    except WrongTypeError as wrong:
+        message = f'{name} in version "v1" cannot be handled as a {name}: {wrong}'
+        raise errors.bad_request(message) from None
+    return given
 
 
 def unhandled(kind: kinds.Kind, why: str) -> errors.ApiError:
@@ -85,15 +100,17 @@ def _forms(module: str, name: str) -> dict[str, Form]:
     if model is None:
         return {}
     wire_names = zip(model.__struct_fields__, model.__struct_encode_fields__, strict=True)
-    return {wire: _parsed(str(model.__annotations__[field]), module) for field, wire in wire_names}
+    return {wire: _parsed(str(model.__annotations__[field]), module, wire) for field, wire in wire_names}
 
 
-def _parsed(annotation: str, module: str) -> Form:
+def _parsed(annotation: str, module: str, field: str) -> Form:
     container = ""
     while wrapped := _WRAPPED.match(annotation):
         if wrapped.group(1) != "Optional":
             container = wrapped.group(1)
         annotation = wrapped.group(2)
+    if annotation == "dict":
+        return Form("Dict", module, "Quantity" if field in _QUANTITY_MAPS else "str")
     if "." in annotation:
         module, _, annotation = annotation.rpartition(".")
     return Form(container, module, annotation)
@@ -134,6 +151,8 @@ def _check_one(value: Any, form: Form, path: str, *, owner: str) -> Iterator[str
     if form.name == "Quantity":
         if isinstance(value, (dict, list, bool)) or not quantity.is_quantity(value):
             raise WrongTypeError(QUANTITY_RULE)
+    elif form.name in {"Time", "MicroTime", "datetime"}:
+        _check_time(value)
     elif form.name == "IntOrString":
         if isinstance(value, bool) or not isinstance(value, (int, str)):
             raise WrongTypeError(_wrong(value, f"{owner}{_dotted(path)}", "intstr.IntOrString"))
@@ -143,6 +162,16 @@ def _check_one(value: Any, form: Form, path: str, *, owner: str) -> Iterator[str
             raise WrongTypeError(_wrong(value, f"{owner}{_dotted(path)}", _go_name(form)))
     else:
         yield from _check_model(value, form.module, form.name, path)
+
+
+def _check_time(value: Any) -> None:
+    try:
+        found = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        found = None
+    if found is None or found.tzinfo is None:
+        text = json.dumps(value)
+        raise WrongTypeError(f'parsing time {text} as "2006-01-02T15:04:05Z07:00": cannot parse {text} as "2006"')
 
 
 def _go_name(form: Form) -> str:

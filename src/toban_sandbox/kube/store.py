@@ -238,7 +238,7 @@ class ObjectStore:
                 return name
 
     def _key(self, obj: Json) -> tuple[str, str]:
-        return obj["metadata"].get("namespace") or "", obj["metadata"]["name"]
+        return obj["metadata"].get("namespace") or "", obj["metadata"].get("name") or ""
 
     def _put(self, event: str, resource: str, new: Json, old: Json | None) -> Json:
         self._revision += 1

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from toban_sandbox.kube import deletion, errors, objects, patch, reading, selectors, writing
+from toban_sandbox.kube import deletion, errors, objects, patch, reading, selectors, shapes, writing
 from toban_sandbox.kube import store as stores
 
 Json = dict[str, Any]
@@ -35,12 +35,8 @@ def write_scale(write: writing.Write) -> tuple[int, Json]:
             body = patch.apply_patch(write.content_type, shown, write.body, kind="Scale")
         else:
             raise errors.unsupported_media_type(write.content_type, patch.CONTENT_TYPES)
-    if not isinstance(body, dict):
-        raise errors.bad_request("the object provided is unrecognized (must be of type Scale)")
-    replicas = (body.get("spec") or {}).get("replicas", 0)
-    if isinstance(replicas, bool) or not isinstance(replicas, int):
-        message = "json: cannot unmarshal into Go struct field ScaleSpec.spec.replicas of type int32"
-        raise errors.bad_request(f'Scale in version "v1" cannot be handled as a Scale: {message}')
+    body = shapes.check_options(body, "autoscaling_v1", "Scale")
+    replicas = (body.get("spec") or {}).get("replicas") or 0
     if replicas < 0:
         why = f"Invalid value: {replicas}: must be greater than or equal to 0"
         about = errors.About("scales", "autoscaling", "Scale")
@@ -55,7 +51,7 @@ def write_scale(write: writing.Write) -> tuple[int, Json]:
 def evict(write: writing.Write) -> tuple[int, Json]:
     """Ask a pod to go."""
     pod = reading.found(write.store, write.request)
-    given = write.body if isinstance(write.body, dict) else {}
+    given = shapes.check_options(write.body, "policy_v1", "Eviction")
     options = deletion.read_options(
         given.get("deleteOptions"), dict(write.request.query), dry_run=write.request.dry_run
     )
@@ -66,7 +62,7 @@ def evict(write: writing.Write) -> tuple[int, Json]:
 def bind(write: writing.Write) -> tuple[int, Json]:
     """Put a pod on a node."""
     pod = reading.found(write.store, write.request)
-    target = (write.body if isinstance(write.body, dict) else {}).get("target") or {}
+    target = shapes.check_options(write.body, "core_v1", "Binding").get("target") or {}
     if not target.get("name"):
         why = [errors.Cause("target.name", "Required value", "FieldValueRequired")]
         raise errors.invalid(errors.About("bindings", "", "Binding"), write.request.name, why)
@@ -87,7 +83,7 @@ def assign(store: stores.ObjectStore, pod: Json, node: str) -> Json:
 def finalize(write: writing.Write) -> tuple[int, Json]:
     """Set the finalizers of a namespace's specification."""
     live = reading.found(write.store, write.request)
-    given = write.body if isinstance(write.body, dict) else {}
+    given = shapes.check_options(write.body, "core_v1", "Namespace")
     wanted = live | {"spec": {"finalizers": (given.get("spec") or {}).get("finalizers") or []}}
     if write.request.dry_run:
         return writing.OK, wanted

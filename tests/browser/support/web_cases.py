@@ -416,7 +416,9 @@ def _numbered(case: CaseFile, number: int, **more) -> CaseFile:
         )
         for file in case.changes
     )
-    timeline = tuple(one.model_copy(update={"incident_id": id_, "seq": one.seq + 100 * number}) for one in case.timeline)
+    timeline = tuple(
+        one.model_copy(update={"incident_id": id_, "seq": one.seq + 100 * number}) for one in case.timeline
+    )
     alerts_ = tuple(one.model_copy(update={"id": f"ALR-{number}{index:03d}"}) for index, one in enumerate(case.alerts))
     base = {
         "incident": case.incident.model_copy(update={"id": id_}),
@@ -460,7 +462,10 @@ def succeeded() -> CaseFile:
     case = base.model_copy(
         update={
             "incident": incident(
-                IncidentState.RESOLVED, firing_count=0, resolved_at=ago(1.1), resolution="fixed by CHG-0002 and verified"
+                IncidentState.RESOLVED,
+                firing_count=0,
+                resolved_at=ago(1.1),
+                resolution="fixed by CHG-0002 and verified",
             ),
             "alerts": alerts(resolved=True),
             "changes": (file,),
@@ -513,11 +518,17 @@ def unknown() -> CaseFile:
 
 def rejected() -> CaseFile:
     base = awaiting()
-    vote = base.changes[0].approvals[0].model_copy(
-        update={"decision": Decision.REJECT, "reason": "Release 2.31 holds a schema migration; do not roll back"}
+    vote = (
+        base.changes[0]
+        .approvals[0]
+        .model_copy(
+            update={"decision": Decision.REJECT, "reason": "Release 2.31 holds a schema migration; do not roll back"}
+        )
     )
     refused = change(ChangeState.REJECTED, ended_at=ago(4), outcome=vote.reason)
-    told = entry(8, 4, Lane.PEOPLE, "change.reject", "sato rejected CHG-0005", "sato", change="CHG-0005", reason=vote.reason)
+    told = entry(
+        8, 4, Lane.PEOPLE, "change.reject", "sato rejected CHG-0005", "sato", change="CHG-0005", reason=vote.reason
+    )
     case = base.model_copy(
         update={
             "incident": incident(IncidentState.ESCALATED),
@@ -561,13 +572,17 @@ def investigating() -> CaseFile:
 def hostile() -> CaseFile:
     """A case whose every text from outside attacks the page."""
     base = awaiting()
-    bad_crash = crash(HOSTILE).model_copy(update={"statement": HOSTILE, "query": HOSTILE, "link": "javascript:alert(3)"})
+    bad_crash = crash(HOSTILE).model_copy(
+        update={"statement": HOSTILE, "query": HOSTILE, "link": "javascript:alert(3)"}
+    )
     found = (base.findings[0], bad_crash, *base.findings[2:])
     attacker = alert(
         66, HOSTILE, HOSTILE, Severity.HIGH, 5, labels={HOSTILE: HOSTILE}, annotations={"summary": HOSTILE},
         joined_because=HOSTILE, links=(Link(title=HOSTILE, url="javascript:alert(4)"), Link(title="x", url="http://a@b/")),
     )  # fmt: skip
-    step = base.changes[0].change.steps[0].model_copy(update={"diff": f"+++ {HOSTILE}\n+{HOSTILE}\n", "message": HOSTILE})
+    step = (
+        base.changes[0].change.steps[0].model_copy(update={"diff": f"+++ {HOSTILE}\n+{HOSTILE}\n", "message": HOSTILE})
+    )
     plan = base.changes[0].change.model_copy(update={"title": HOSTILE, "reason": HOSTILE, "steps": (step,)})
     told = base.diagnosis
     assert told is not None

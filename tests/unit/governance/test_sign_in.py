@@ -43,6 +43,14 @@ def ana(add_account):
 
 
 @pytest.fixture
+def people(database, admin, ana, add_account, now):
+    """Beside ana: a closed account with a password, and a service without one."""
+    add_account("closed", Role.VIEWER, password_hash=CHEAP.hash(GOOD))
+    database.write_now(access.close_account, admin, "closed", now=now)
+    add_account("ci", Role.VIEWER, principal=PrincipalType.SERVICE)
+
+
+@pytest.fixture
 def door(database, passwords):
     return SignIn(database, passwords, Patience())
 
@@ -61,12 +69,7 @@ async def test_the_right_password_opens_a_session(database, ana, door, now):
     ("name", "password"),
     [("ana", "wrong"), ("ana", ""), ("nobody", GOOD), ("ana", "x" * 5_000), ("closed", GOOD), ("ci", GOOD), ("", "")],
 )
-async def test_everything_else_is_refused_in_the_same_words(
-    database, admin, ana, add_account, door, name, password, now
-):
-    add_account("closed", Role.VIEWER, password_hash=CHEAP.hash(GOOD))
-    database.write_now(access.close_account, admin, "closed", now=now)
-    add_account("ci", Role.VIEWER, principal=PrincipalType.SERVICE)
+async def test_everything_else_is_refused_in_the_same_words(people, door, name, password, now):
     with pytest.raises(UnauthenticatedError) as refused:
         await door.open(typed(name, password), now=now)
     assert (refused.value.message, refused.value.retry_after) == ("the name or the password is wrong", None)

@@ -14,6 +14,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
+from toban_sandbox import server
 from toban_sandbox.__main__ import main
 
 ANY_PORTS = ["--kubernetes-port", "0", "--metrics-port", "0", "--control-port", "0"]
@@ -148,30 +149,29 @@ def test_notifications_are_posted_with_the_token_and_tell_of_firing_and_resoluti
     assert len(body["alerts"][0]["fingerprint"]) == 16
 
 
-def test_a_second_sandbox_in_the_same_state_directory_is_refused(start):
-    first = start()
-    second = run("serve", "--state-dir", first.state_dir, *ANY_PORTS)
-    assert second.returncode == 1
-    assert "another sandbox uses the state directory" in second.stderr
+def test_a_second_sandbox_in_the_same_state_directory_is_refused(tmp_path, capsys):
+    with server._state_directory(tmp_path):
+        assert main(["serve", "--state-dir", str(tmp_path), *ANY_PORTS]) == 1
+    assert "another sandbox uses the state directory" in capsys.readouterr().err
 
 
-def test_tokens_and_certificates_survive_a_restart(start):
-    first = start()
-    kept = {name: (first.state_dir / name).read_text() for name in ("control-token", "tokens.json", "pki/ca.crt")}
-    first.stop()
-    second = start()
-    assert {name: (second.state_dir / name).read_text() for name in kept} == kept
+def test_the_control_token_is_private_and_survives_a_restart(tmp_path):
+    path = tmp_path / "control-token"
+    token = server._control_token(path)
+    assert len(token) >= 40
+    assert server._control_token(path) == token
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_a_port_in_use_is_told_with_exit_code_6(tmp_path):
+def test_a_port_in_use_is_told_with_exit_code_6(tmp_path, capsys):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        done = run("serve", "--state-dir", tmp_path, *ANY_PORTS, "--metrics-port", port)
-    assert done.returncode == 6
-    assert f"port {port} on 127.0.0.1 cannot be used" in done.stderr
-    assert len(done.stderr.splitlines()) == 1
+        assert main(["serve", "--state-dir", str(tmp_path), *ANY_PORTS, "--metrics-port", str(port)]) == 6
+    stderr = capsys.readouterr().err
+    assert f"port {port} on 127.0.0.1 cannot be used" in stderr
+    assert len(stderr.splitlines()) == 1
 
 
 @pytest.mark.parametrize(

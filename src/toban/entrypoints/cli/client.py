@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 from urllib.parse import urlsplit
 
 from toban.entrypoints.cli import exits, running
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     import httpx2
 
     from toban.model.casefile import CaseFile, ChangeFile
+    from toban.model.record import Record
 
+R = TypeVar("R", bound="Record")
 DEFAULT_URL = "http://127.0.0.1:8420"
 TIMEOUT_S = 10.0
 _LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -139,7 +141,7 @@ class Api:
         reason = found.pop("why_you_may_not_vote", None) if isinstance(found, dict) else None
         return self._record(ChangeFile, found), reason
 
-    def _record(self, kind: Any, found: Any) -> Any:
+    def _record(self, kind: type[R], found: Any) -> R:
         from pydantic import ValidationError
 
         try:

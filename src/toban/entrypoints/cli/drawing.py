@@ -85,7 +85,7 @@ class Drawing:
             str(target.ref) if target.exists else self.say("target.new", target=target.ref) for target in step.targets
         ]
         facts = {"targets": ", ".join(targets), "n": len(targets)}
-        replicas = {"touched": step.touched_replicas, "total": step.total_replicas} if step.total_replicas else {}
+        replicas = {"touched": step.touched_replicas, "total": step.total_replicas} if step.touched_replicas else {}
         key = "targets" + ("" if replicas else ".plain") + ("" if len(targets) == 1 else ".many")
         self._line("target", self.say(key, **facts, **replicas))
         self.paper.diff(step.diff)

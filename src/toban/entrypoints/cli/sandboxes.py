@@ -149,7 +149,7 @@ def scenario(name: str) -> dict[str, Any]:
     return known[name]
 
 
-def control(sandbox: Sandbox, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+def control(sandbox: Sandbox, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Ask the sandbox's control port. Raises CommandError with the sandbox's own words."""
     import httpx2
 
@@ -163,7 +163,7 @@ def control(sandbox: Sandbox, method: str, path: str, body: Mapping[str, Any] | 
             timeout=_REQUEST_S,
             trust_env=False,  # loopback: no proxy stands in between
         )
-        found = answer.json() if answer.content else None
+        found: dict[str, Any] = answer.json() if answer.content else {}
     except (httpx2.HTTPError, OSError, ValueError) as error:
         raise CommandError(f"the sandbox does not answer: {error}", exit_code=Exit.CONNECTION) from error
     if answer.is_success:

@@ -1,4 +1,4 @@
-"""Assembles the web door: checks, pages, events, health, API and hooks on one running Toban. Called by `server` users."""
+"""Assembles the web door: checks, pages, events, health, API and hooks. Called by whoever runs a `server.Server`."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -37,7 +37,7 @@ def create(toban: Toban) -> FastAPI:
     app.state.closing = closing
     pages = rendering.Pages(toban)
     settings = toban.settings.http
-    app.add_middleware(door.Door, hosts=(*settings.public_hosts, settings.host))
+    app.add_middleware(door.Door, hosts=(*settings.public_hosts, settings.host), page=pages.error)
     for part in (routes.router(toban, pages), events.router(toban, closing), health.router(toban), api.router(toban)):
         app.include_router(part)
     app.router.routes.extend(hooks.routes(toban))

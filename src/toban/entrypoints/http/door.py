@@ -6,21 +6,26 @@ Plain ASGI, since thousands of deliveries a second pass here. Who asks is not de
 import ipaddress
 import re
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from urllib.parse import urlsplit
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from toban.entrypoints.http import problems
-from toban.errors import TooLargeError
+from toban.errors import TobanError, TooLargeError
 
 BODY_LIMIT = 1024 * 1024
 _REQUEST_ID = re.compile(r"[A-Za-z0-9-]{8,64}")
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 _PROBES = frozenset({"/livez", "/readyz", "/metrics"})
 _HOOKS = "/hooks/"
+
+ErrorPage = Callable[[Request, TobanError], Response]
+"""Draws an error for a browser."""
 
 CONTENT_POLICY = "; ".join(
     (
@@ -67,8 +72,9 @@ def is_loopback(name: str) -> bool:
 class Door:
     """One middleware for all of it: sets `state.request_id`, refuses what must not come in, writes the headers."""
 
-    def __init__(self, app: ASGIApp, hosts: Iterable[str] = ()) -> None:
+    def __init__(self, app: ASGIApp, hosts: Iterable[str] = (), page: ErrorPage | None = None) -> None:
         self._app = app
+        self._page = page
         self._hosts = frozenset(host_of(host) for host in hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -97,8 +103,16 @@ class Door:
             except Exception as error:
                 if started:
                     raise
-                problem = problems.response(problems.of(error), instance=scope["path"], request_id=request_id)
+                problem = self._told(scope, problems.of(error), request_id)
                 await problem(scope, receive, answer)
+
+    def _told(self, scope: Scope, error: TobanError, request_id: str) -> Response:
+        if self._page is not None and wants_page(scope):
+            try:
+                return self._page(Request(scope), error)
+            except Exception as broken:  # noqa: BLE001 - the page itself may be what is broken
+                problems.of(broken)
+        return problems.response(error, instance=scope["path"], request_id=request_id)
 
     @staticmethod
     def _request_id(headers: Headers) -> str:

@@ -20,9 +20,10 @@ def apply(target: Any, patch: Any) -> Any:
 
 
 def _operate(document: Any, operation: Any) -> Any:
-    if not isinstance(operation, dict) or operation.get("op") not in _OPERATIONS:
+    word = operation.get("op") if isinstance(operation, dict) else None
+    if not isinstance(word, str) or word not in _OPERATIONS:
         raise errors.bad_request(f"error decoding patch: unexpected operation {operation!r}")
-    return _OPERATIONS[operation["op"]](document, operation)
+    return _OPERATIONS[word](document, operation)
 
 
 def _add(document: Any, operation: dict[str, Any]) -> Any:

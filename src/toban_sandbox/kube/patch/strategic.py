@@ -27,7 +27,7 @@ def _merge_map(target: Json, patch: Json, schema: schemas.Schema) -> Json:
         return {key: objects.copy(value) for key, value in patch.items() if key != DIRECTIVE}
     if directive == "delete":
         return {}
-    if directive not in {None, "merge"}:
+    if directive is not None and directive != "merge":
         raise errors.bad_request(f"unable to parse directive {DIRECTIVE}: {directive}")
     result = _retained(target, patch)
     for key, value in patch.items():
@@ -41,13 +41,22 @@ def _merge_map(target: Json, patch: Json, schema: schemas.Schema) -> Json:
         name = key.removeprefix(ORDER)
         if key != name and name not in patch and isinstance(result.get(name), list):
             field = schema.child(name)
-            result[name] = _ordered(result[name], patch[key], target.get(name) or [], field.merge_key)
+            before = target.get(name) if isinstance(target.get(name), list) else []
+            result[name] = _ordered(result[name], _listed(patch[key]), before or [], field.merge_key)
     return result
+
+
+def _listed(order: Any) -> list[Any]:
+    if not isinstance(order, list):
+        raise errors.bad_request(f"{ORDER} does not hold a list")
+    return order
 
 
 def _retained(target: Json, patch: Json) -> Json:
     if RETAIN not in patch:
         return dict(target)
+    if not isinstance(patch[RETAIN], list) or not all(isinstance(one, str) for one in patch[RETAIN]):
+        raise errors.bad_request(f"{RETAIN} is not a list of names")
     kept = set(patch[RETAIN])
     extra = {key for key in patch if not key.startswith("$")} - kept
     if extra:
@@ -79,7 +88,9 @@ def _merge_list(current: list[Any], patch: list[Any], order: Any, schema: schema
     if not schema.merge_key:
         return [item for item in objects.copy(patch) if not _is_directive(item)]
     if any(isinstance(item, dict) and item.get(DIRECTIVE) == "replace" for item in patch):
-        kept = [item for item in patch if item.get(DIRECTIVE) != "replace" or len(item) > 1]
+        kept = [
+            item for item in patch if isinstance(item, dict) and (item.get(DIRECTIVE) != "replace" or len(item) > 1)
+        ]
         return [{key: value for key, value in objects.copy(item).items() if key != DIRECTIVE} for item in kept]
     merged = list(current)
     for item in patch:

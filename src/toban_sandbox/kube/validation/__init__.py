@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from toban_sandbox.kube import errors, kinds
-from toban_sandbox.kube.validation import data, metadata, pods, services, workloads
+from toban_sandbox.kube.validation import data, metadata, nodes, pods, services, workloads
 
 Json = dict[str, Any]
 Causes = Iterator[errors.Cause]
@@ -17,6 +17,7 @@ _CREATE: dict[str, Callable[[Json], Causes]] = {
     "Deployment": workloads.check_deployment,
     "ReplicaSet": workloads.check_replicaset,
     "Service": services.check,
+    "Node": nodes.check,
     "ConfigMap": data.check_configmap,
     "Secret": data.check_secret,
 }

@@ -38,7 +38,7 @@ def demo(
     paper = Paper(terminal.progress(), label=12, margin=8)
     paper.print(speaker("demo.title", scenario=scenario, title=known["title"][speaker.lang]), "bold")
     paper.print(speaker("demo.where"), "dim")
-    with up.stopped_by_term(), ground.running(speaker, paper) as own:
+    with up.stopped_by_term(), ground.taken(speaker, paper) as own:
         told = story.Story(own, speaker, paper, votes=yes)
         try:
             ended = told.follow(known)

@@ -19,7 +19,6 @@ from toban.entrypoints.cli.exits import CommandError, Exit
 from toban.entrypoints.cli.paper import Paper
 from toban.entrypoints.cli.speech import Speaker
 
-_FOLDER = "demo"
 _LOG = "toban.log"
 _PORT = 8420
 _READY_S = 30.0
@@ -42,7 +41,7 @@ class Ground:
         """Where to look when something went wrong."""
         return f"its log is {self.folder / _LOG}"
 
-    def alive(self) -> None:
+    def check(self) -> None:
         """Raise CommandError when Toban ended by itself."""
         code = self.child.poll()
         if code is not None:
@@ -54,46 +53,31 @@ class Ground:
 
 
 @contextmanager
-def running_child(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Toban with a sandbox on an empty folder, stopped at the end."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("TOBAN_")}
-    own = {
-        "TOBAN_HOME": str(folder),
-        "TOBAN_CONFIG": str(folder / "toban.yaml"),
-        "TOBAN_LOG": "json",
-    }
-    command = [sys.executable, "-m", "toban.main", "up", "--sandbox", "--any-port"]
-    child = processes.start(command, log=folder / _LOG, folder=folder, environment=kept | own)
-    try:
-        yield child
-    finally:
-        processes.stop(child)
-
-
-@contextmanager
-def running(speaker: Speaker, paper: Paper) -> Iterator[Ground]:
-    """The ground, ready for a fault. Raises CommandError."""
-    folder = _fresh_folder()
+def taken(speaker: Speaker, paper: Paper) -> Iterator[Ground]:
+    """The ground, ready for a fault, and gone at the end. Raises CommandError."""
+    folder = _fresh(running.home() / "demo")
     began = time.monotonic()
     paper.print(speaker("demo.starting"), "dim")
-    with running_child(folder) as child:
+    child = _start(folder)
+    try:
         found = _until_ready(child, folder)
         with client.Api(found.url) as api:
             ground = Ground(child, folder, found.url, sandboxes.from_told(found.sandbox), api)
             _tell_ports(ground, speaker, paper)
-            seconds = f"{time.monotonic() - began:.1f}"
-            paper.print(speaker("demo.duty", url=found.url, seconds=seconds))
+            paper.print(speaker("demo.duty", url=found.url, seconds=f"{time.monotonic() - began:.1f}"))
             yield ground
+    finally:
+        processes.stop(child)
 
 
-def _fresh_folder() -> Path:
-    folder = running_folder()
-    if running_is_locked(folder):
+def _fresh(folder: Path) -> Path:
+    if running.is_locked(folder):
         raise CommandError("another demo runs on this machine", hint="wait until it ends, or set another TOBAN_HOME")
+    if folder.is_symlink():
+        raise CommandError(f"{folder} is a link, and the demo begins by emptying this folder", hint="remove the link")
     try:
-        if folder.is_symlink():
-            raise CommandError(f"{folder} is a link; remove it, since the demo begins by emptying it")
-        shutil.rmtree(folder, ignore_errors=False) if folder.exists() else None
+        if folder.exists():
+            shutil.rmtree(folder)
         folder.mkdir(parents=True, mode=0o700)
         (folder / "toban.yaml").write_text(_CONFIGURATION, "utf-8")
     except OSError as error:
@@ -105,21 +89,47 @@ def _fresh_folder() -> Path:
     return folder
 
 
-def running_folder() -> Path:
-    """Where the demo lives."""
-    return running_home() / _FOLDER
+def _start(folder: Path) -> subprocess.Popen[bytes]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("TOBAN_")}
+    own = {"TOBAN_HOME": str(folder), "TOBAN_CONFIG": str(folder / "toban.yaml"), "TOBAN_LOG": "json"}
+    command = [sys.executable, "-m", "toban.main", "up", "--sandbox", "--any-port"]
+    return processes.start(command, log=folder / _LOG, folder=folder, environment=kept | own)
 
 
-def _until_ready(child: subprocess.Popen[bytes], folder: Path) -> "running_mod.Running":
+def _until_ready(child: subprocess.Popen[bytes], folder: Path) -> running.Running:
     deadline = time.monotonic() + _READY_S
     while time.monotonic() < deadline:
         code = child.poll()
         if code is not None:
             raise _ended(folder, code)
-        found = running_mod.find(folder)
+        found = running.find(folder)
         if found is not None:
             return found
         time.sleep(_POLL_S)
     raise CommandError(
         f"Toban was not ready within {_READY_S:.0f} s", exit_code=Exit.TIME_OUT, hint=f"its log is {folder / _LOG}"
     )
+
+
+def _ended(folder: Path, code: int) -> CommandError:
+    log = folder / _LOG
+    try:
+        lines = log.read_text("utf-8", "replace").splitlines()
+    except OSError:
+        lines = []
+    said = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
+    exit_code = Exit(code) if code in set(Exit) and code != Exit.OK else Exit.FAILED
+    return CommandError(
+        *(said or [f"the demo's Toban ended with exit code {code}"]), exit_code=exit_code, hint=f"its log is {log}"
+    )
+
+
+def _tell_ports(ground: Ground, speaker: Speaker, paper: Paper) -> None:
+    """Say it when a usual port was in use."""
+    own, world = sandboxes.PORTS, ground.sandbox
+    usual = {_PORT: ground.url, own["kubernetes"]: world.kubernetes, own["metrics"]: world.metrics}
+    usual[own["control"]] = world.control
+    moved = {port: urlsplit(url).port for port, url in usual.items() if urlsplit(url).port != port}
+    if moved:
+        busy, instead = (", ".join(str(port) for port in ports) for ports in (moved.keys(), moved.values()))
+        paper.print(speaker("demo.ports", busy=busy, taken=instead), "yellow")

@@ -99,7 +99,7 @@ def _grid(ticks: Sequence[float], plot: svg.Box, y: scale.Scale) -> list[Markup]
 def _times(points: Sequence[tuple[float, float]], plot: svg.Box, x: scale.Scale, zone: tzinfo) -> list[Markup]:
     parts = []
     free = 0.0
-    for at, label in scale.time_ticks(points[0][0], points[-1][0], zone, max(2, int(plot.width // 110))):
+    for at, label in scale.time_ticks(points[0][0], points[-1][0], zone, max(2, int(plot.width // 85))):
         half = svg.text_width(label, _TEXT) / 2
         place = min(max(x(at), half + 1), plot.right + 12 - half - 1)
         if place - half < free:
@@ -117,7 +117,7 @@ def _band(series: Series, plot: svg.Box, y: scale.Scale, labels: Labels) -> list
     height = max(bottom - top, 2.0)
     top = min(top, plot.bottom - height)
     band = svg.element("rect", x=plot.left, y=top, width=plot.width, height=height, class_="c-band")
-    words = svg.fitted(labels.normal, _TEXT, plot.width / 2)
+    words = svg.fitted(labels.normal, _TEXT, plot.width * 0.75)
     # Above the band where there is room, else inside it.
     at = top - 4 if top - _ROW > plot.top else min(top + 12, plot.bottom - 3)
     return [band, svg.element("text", words, x=plot.left + 4, y=at, class_="c-note")]

@@ -80,7 +80,7 @@ def _height(row: Row) -> float:
 
 
 def _ticks(window: Window, x: scale.Scale) -> list[tuple[float, str]]:
-    wanted = max(2, int((x.end - x.start) // 120))
+    wanted = max(2, int((x.end - x.start) // 95))
     kept: list[tuple[float, str]] = []
     free = x.start - 24
     for at, label in scale.time_ticks(window.start, max(window.end, window.start + 1), window.zone, wanted):

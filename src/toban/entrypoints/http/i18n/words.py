@@ -106,17 +106,8 @@ class Words:
         return self._sentence(sentences_ja.TIMELINE.get(entry.kind), facts, entry.text)
 
     def summary(self, diagnosis: Diagnosis) -> str:
-        """What the diagnosis comes to, in a few sentences."""
-        if self.lang == "en":
-            return diagnosis.summary
-        best = diagnosis.best
-        if best is None:
-            told = self("summary.none")
-        else:
-            facts = {"for_it": len(best.supports), "against": len(best.contradicts)}
-            told = self(f"summary.{diagnosis.verdict}", cause=self.hypothesis(best), **facts)
-        missing = self("list.and").join(diagnosis.missing[:4])
-        return told + (self("summary.missing", missing=missing) if missing else "")
+        """What a diagnosis without a verdict comes to; one with a verdict is told by its best hypothesis."""
+        return diagnosis.summary if self.lang == "en" else self("summary.none")
 
     def reason(self, sentence: str) -> str:
         """A short reason that the backend gives in English."""

@@ -36,8 +36,11 @@ def spoken_graph(case: CaseFile, words: Words) -> tuple[tuple[GraphNode, ...], t
     said = {finding.statement: words.finding(finding) for finding in case.findings}
     said |= {one.statement: words.hypothesis(one) for one in case.diagnosis.hypotheses}
     nodes = tuple(node.model_copy(update={"label": causes.get(node.id, node.label)}) for node in case.diagnosis.nodes)
+    known = {node.id for node in nodes}
     edges = tuple(
-        edge.model_copy(update={"why": said.get(edge.why) or words.reason(edge.why)}) for edge in case.diagnosis.edges
+        edge.model_copy(update={"why": said.get(edge.why) or words.reason(edge.why)})
+        for edge in case.diagnosis.edges
+        if {edge.cause, edge.effect} <= known
     )
     return nodes, edges
 
