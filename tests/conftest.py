@@ -7,21 +7,22 @@ import os
 
 import pytest
 
-_ROUNDS = 10
+_ROUNDS = 3
 
 
 def pytest_addoption(parser):
     parser.addoption(
-        "--crash-rounds", type=int, default=_ROUNDS, help=f"kills of a crash test (default {_ROUNDS}); see `make chaos`"
+        "--crash-rounds", type=int, default=_ROUNDS, help=f"kills in a crash test (default {_ROUNDS}); see `make chaos`"
     )
 
 
-@pytest.fixture(scope="session")
-def crash_rounds(request):
-    """How many times a crash test kills the process."""
-    rounds = request.config.getoption("--crash-rounds")
-    assert rounds > 0, "--crash-rounds must be at least 1"
-    return rounds
+def pytest_generate_tests(metafunc):
+    """A test that asks for `crash_seed` runs once for each round, each with a number of its own."""
+    if "crash_seed" in metafunc.fixturenames:
+        rounds = metafunc.config.getoption("--crash-rounds")
+        if rounds < 1:
+            raise pytest.UsageError("--crash-rounds must be at least 1")
+        metafunc.parametrize("crash_seed", range(rounds))
 
 
 _PERSONAL = {"FORCE_COLOR", "NO_COLOR", "KUBECONFIG", "PYTHONPATH"}

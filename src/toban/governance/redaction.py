@@ -14,6 +14,7 @@ from toban.governance.redaction_pairs import MASK
 
 _ASCII = re.ASCII | re.IGNORECASE
 _DEPTH_LIMIT = 100
+_PASSES = 5
 
 _PEM = re.compile(r"-----(?P<end>BEGIN|END) (?P<kind>[A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?)-----")
 _PEM_BODY = re.compile(r"(?:[A-Za-z0-9+/=\s\\:,.\-]|(?<=\n)[+ ])*")
@@ -45,7 +46,8 @@ _SIGNED = re.compile(
     r"(\bauthorization[\"'\\]{0,4}[ \t]*[:=][ \t]*[\"'\\]{0,4}(?:digest|hawk|aws4-hmac-sha256)[ \t]+)[^\r\n]+", _ASCII
 )
 _PLAIN = re.compile(
-    r"(\bauthorization[\"'\\]{0,4}[ \t]*[:=][ \t]*[\"'\\]{0,4})(?!aws4-hmac|digest|hawk)(?=[\w.~+/-]{0,100}\d)[\w.~+/=-]{16,}",
+    r"(\bauthorization[\"'\\]{0,4}[ \t]*[:=][ \t]*[\"'\\]{0,4})(?!aws4-hmac|digest|hawk)"
+    r"(?=[\w.~+/-]{0,100}\d)[\w.~+/=-]{16,}",
     _ASCII,
 )
 _COOKIE = re.compile(
@@ -142,6 +144,15 @@ _RULES: tuple[tuple[tuple[str, ...], Callable[[str], str]], ...] = (
 
 def mask(text: str) -> str:
     """`text` with the values of secrets replaced by `[masked]`."""
+    for _ in range(_PASSES):  # what stands around a secret can look like one only after it was masked
+        masked = _mask_once(text)
+        if masked == text:
+            break
+        text = masked
+    return text
+
+
+def _mask_once(text: str) -> str:
     lowered = text.lower()
     for triggers, rule in _RULES:
         if any(trigger in lowered for trigger in triggers):

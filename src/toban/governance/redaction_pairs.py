@@ -39,7 +39,7 @@ _PLACEHOLDER = re.compile(
 )
 _NAME_PARTS = re.compile(r"[-./]")
 _NAME_LIMIT = 253
-_CODE_NAME = re.compile(r"[a-z]+\.[a-z]+\.|[A-Z]\w*[{@]")  # of programs' objects, not of secrets
+_CODE_NAME = re.compile(r"(?:com|org|net|io|java|javax|android)\.[a-z]+\.|[A-Z][A-Za-z]+\{[0-9a-f]{5,8}\b")
 _OPENING = re.compile(r"\\{0,3}[\"']")
 _BARE = re.compile(r"(?:(?:bearer|basic|token)[ \t]+)?(?:[^\s,;&\"'`]|,(?!\s|[\w.\-]{1,60}[=:]|$))+", _FLAGS)
 _BODY = {'"': re.compile(r'(?:[^"\\\r\n]|\\.)*'), "'": re.compile(r"[^'\r\n]*")}

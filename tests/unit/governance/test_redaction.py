@@ -292,6 +292,7 @@ trees = st.recursive(
 @example(text="password: password: x")
 @example(text='password="[masked]')
 @example(text="token: Bearer [masked]")
+@example(text=",APIKEY:<:::::_PASS=?")
 def test_masking_twice_changes_nothing(text):
     once = mask(text)
     assert mask(once) == once

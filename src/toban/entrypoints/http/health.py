@@ -1,4 +1,4 @@
-"""Is Toban alive, is it ready, and its counters: `/livez`, `/readyz?verbose`, `/metrics`. Open to probes, no secrets."""
+"""Is Toban alive, is it ready, its counters: `/livez`, `/readyz?verbose`, `/metrics`. Open to probes, no secrets."""
 
 from collections.abc import Iterator
 from dataclasses import asdict

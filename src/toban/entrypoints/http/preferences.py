@@ -46,14 +46,14 @@ def remember(request: Request, response: Response) -> None:
     """Keep what the address chose for the pages after this one."""
     chosen = {"lang": words.LANGUAGES, "theme": _THEMES}
     for name, known in chosen.items():
-        value = request.query_params.get(name)
+        value = request.query_params.get(name, "")
         if value in known:
             secure = request.url.scheme == "https"
             response.set_cookie(f"toban_{name}", value, max_age=_YEAR_S, samesite="lax", secure=secure)
 
 
 def address_with(request: Request, **changes: str) -> str:
-    """This page's address with other query parameters, without a host."""
+    """The page's own address with other query parameters, without a host."""
     query = {key: value for key, value in request.query_params.items() if key not in changes}
     return f"{request.url.path}?{urlencode({**query, **changes})}"
 
@@ -62,7 +62,7 @@ def _lang(request: Request) -> str:
     for wish in (request.query_params.get("lang"), request.cookies.get("toban_lang")):
         if wish in words.LANGUAGES:
             return str(wish)
-    accepted = []
+    accepted: list[tuple[float, int, str]] = []
     for part in request.headers.get("accept-language", "").split(",")[:20]:
         tag, _, weight = part.strip().partition(";q=")
         try:

@@ -53,7 +53,7 @@ class MisdirectedError(TobanError):
 
 
 class MethodNotAllowedError(TobanError):
-    """This address does not take that method."""
+    """The address does not take that method."""
 
     code = "METHOD_NOT_ALLOWED"
 

@@ -35,7 +35,7 @@ def demo(
     from toban.entrypoints.cli.demo import ground, outcome, story
     from toban.entrypoints.cli.paper import Paper
 
-    paper = Paper(terminal.progress(), label=12, margin=8)
+    paper = Paper(terminal.progress(), label=13, margin=7)
     paper.print(speaker("demo.title", scenario=scenario, title=known["title"][speaker.lang]), "bold")
     paper.print(speaker("demo.where"), "dim")
     with up.stopped_by_term(), ground.taken(speaker, paper) as own:

@@ -74,7 +74,7 @@ def _cause(paper: Paper, speaker: Speaker, file: CaseFile) -> None:
     else:
         verdict = word(speaker, "verdict", file.diagnosis.verdict)
         sure = speaker("confidence", percent=round(100 * best.confidence), verdict=verdict)
-        told = f"{speaker.of.hypothesis(best)} ({sure})"
+        told = speaker("cause.sure", cause=speaker.of.hypothesis(best), sure=sure)
     paper.line(speaker("label.cause"), told)
 
 
@@ -84,9 +84,9 @@ def _change(paper: Paper, speaker: Speaker, file: CaseFile) -> None:
         paper.line(speaker("label.change"), speaker("demo.none" if file.incident.resolved_at else "demo.unchanged"))
         return
     state = word(speaker, "change_state", made.change.state)
-    votes = ", ".join(speaker(f"vote.{vote.decision}", voter=vote.voter) for vote in made.approvals)
+    votes = [speaker(f"vote.{vote.decision}", voter=vote.voter) for vote in made.approvals]
     title = Drawing(paper, speaker).title(made.change)
-    paper.line(speaker("label.change"), ", ".join(filter(None, (f"{made.change.id} {title}", state, votes))))
+    paper.line(speaker("label.change"), speaker("joined").join([f"{made.change.id} {title}", state, *votes]))
     if made.verification is None:
         return
     if made.verification.result is CheckResult.PASSED:

@@ -1,1 +1,1 @@
-"""Pictures as SVG, drawn from plain values. No markup from outside enters unescaped, and nothing lies outside the viewBox."""
+"""Pictures as SVG from plain values: no markup from outside enters unescaped, nothing lies outside the viewBox."""

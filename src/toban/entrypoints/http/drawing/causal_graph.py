@@ -65,7 +65,7 @@ def draw(
     title: str,
     standing: bool = False,
 ) -> svg.Picture | None:
-    """The picture; None without nodes or when no layout is found. `say` gives the word for `role.root`, `role.cause`, …."""
+    """The picture; None without nodes or when no layout is found. `say` gives the words for `role.root` and so on."""
     if not nodes:
         return None
     root = root_of(nodes, edges)

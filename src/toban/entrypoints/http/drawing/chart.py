@@ -1,6 +1,6 @@
 """A metric over time: its line, the normal band, where it left the band, and the changes near it.
 
-Called by the incident page for metric findings, once wide and once for narrow screens. The list beside it says the same.
+Called by the incident page for metric findings, once wide and once for narrow screens. A list beside it says the same.
 """
 
 import math
@@ -15,6 +15,7 @@ from toban.entrypoints.http.drawing import scale, svg
 _TEXT = 11.0
 _ROW = 15.0
 _POINTS_SHOWN = 480
+_LINE = 2  # points that make a line
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def draw(series: Series, labels: Labels, *, zone: tzinfo, width: float, height: 
     """The chart, or None with fewer than two finite points."""
     points = [(at, value) for at, value in series.points if math.isfinite(at) and math.isfinite(value)]
     points = points[-_POINTS_SHOWN:]
-    if len(points) < 2 or points[-1][0] <= points[0][0]:
+    if len(points) < _LINE or points[-1][0] <= points[0][0]:
         return None
     marks = [mark for mark in series.marks if points[0][0] <= mark.at <= points[-1][0]]
     ticks = scale.nice_ticks(*_range(series, points))

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 
+_MINUTE_S, _DAY_S = 60, 86400
 _TIME_STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)
 
 
@@ -47,7 +48,7 @@ def tick_label(value: float) -> str:
 def time_ticks(start: float, end: float, zone: tzinfo, wanted: int) -> list[tuple[float, str]]:
     """Full local times between two Unix times, with ISO labels; the date stands at the first and at each new day."""
     rough = max(end - start, 1.0) / max(wanted, 1)
-    step = next((candidate for candidate in _TIME_STEPS_S if candidate >= rough), 86400 * math.ceil(rough / 86400))
+    step = next((candidate for candidate in _TIME_STEPS_S if candidate >= rough), _DAY_S * math.ceil(rough / _DAY_S))
     opening = datetime.fromtimestamp(start, UTC).astimezone(zone)
     midnight = opening.replace(hour=0, minute=0, second=0, microsecond=0)
     offset = math.ceil((opening - midnight).total_seconds() / step) * step
@@ -56,10 +57,10 @@ def time_ticks(start: float, end: float, zone: tzinfo, wanted: int) -> list[tupl
     moment = (midnight + timedelta(seconds=offset)).timestamp()
     while moment <= end and len(result) < 4 * max(wanted, 1):
         local = datetime.fromtimestamp(moment, UTC).astimezone(zone)
-        if step >= 86400:
+        if step >= _DAY_S:
             label = f"{local:%m-%d}"
         else:
-            label = f"{local:%H:%M:%S}" if step < 60 else f"{local:%H:%M}"
+            label = f"{local:%H:%M:%S}" if step < _MINUTE_S else f"{local:%H:%M}"
             if day is not None and local.date() != day:
                 label = f"{local:%m-%d} {label}"
         day = local.date()

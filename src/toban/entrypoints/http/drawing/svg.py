@@ -23,7 +23,7 @@ def number(value: float) -> str:
 
 
 def element(name: str, children: Markup | str = "", **attributes: Value) -> Markup:
-    """`<name …>children</name>`; attribute names write `_` for `-` and end in `_` where Python needs it; None is left out."""
+    """`<name …>children</name>`; in attribute names `_` stands for `-` (not at their end), None is left out."""
     written = Markup()
     for key, value in attributes.items():
         if value is None:

@@ -14,6 +14,7 @@ from toban.entrypoints.http.i18n import ja
 Facts = Mapping[str, Any]
 Sentence = str | Callable[[Facts], str]
 
+_MINUTE_S, _HOUR_S = 60, 3600
 _WORKLOAD = "{workload_kind} {namespace}/{workload}"
 _CONTAINER = _WORKLOAD + " のコンテナ {container}"
 _TAIL = "（Pod {pod_count} 個、再起動 {restarts} 回）"
@@ -53,13 +54,10 @@ def _seconds(facts: Facts) -> str:
     if not isinstance(seconds, (int, float)):
         return ""
     length = abs(seconds)
-    shown = (
-        f"{round(length)} 秒"
-        if length < 120
-        else f"{round(length / 60)} 分"
-        if length < 7200
-        else f"{round(length / 3600)} 時間"
-    )  # noqa: E501, PLR2004 - two minutes, two hours
+    if length < 2 * _MINUTE_S:
+        shown = f"{round(length)} 秒"
+    else:
+        shown = f"{round(length / _MINUTE_S)} 分" if length < 2 * _HOUR_S else f"{round(length / _HOUR_S)} 時間"
     return f"最初のアラートの {shown}{'前' if seconds >= 0 else '後'}に "
 
 

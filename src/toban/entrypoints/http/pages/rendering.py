@@ -29,7 +29,7 @@ _FRAGMENT = "fragment"
 
 
 def _shown(value: object) -> object:
-    """What a template writes: every plain text with its control, bidirectional and zero-width characters made visible."""
+    """What a template writes: every plain text with its control, bidirectional and zero-width characters shown."""
     return text.visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 

@@ -102,9 +102,10 @@ def _votes(routes: APIRouter, toban: Toban, pages: Pages) -> None:
         words = visit.voice.words
         status, detail = 403, words("vote.stale")
         if hmac.compare_digest(form.csrf.encode(), visit.csrf.encode()):
-            given = {"decision": form.decision, "digest": form.digest, "reason": form.reason}
             try:
-                change = await toban.vote(visit.context, file.change.id, **given)
+                change = await toban.vote(
+                    visit.context, file.change.id, decision=form.decision, digest=form.digest, reason=form.reason
+                )
             except (ConflictError, PermissionDeniedError, RefusedError) as error:
                 status, detail = problems.status_of(error), words.reason(error.message)
             else:

@@ -30,7 +30,7 @@ class Voice:
     def time(self, at: datetime | None, form: str = "full") -> Markup:
         """A `<time>` with UTC on hover; form `clock` leaves out today's date."""
         if at is None:
-            return Markup("–")
+            return Markup("—")
         local = self.preferences.local(at)
         today = local.date() == self.preferences.local(self.now).date()
         shown = f"{local:%H:%M:%S}" if form == "clock" and today else f"{local:%Y-%m-%d %H:%M:%S}"

@@ -1,4 +1,4 @@
-"""A unified diff as lines with what each is, so that the page colours them and keeps their signs. Called by the plan."""
+"""A unified diff as lines with what each is: the page colours them and keeps their signs. Called by the plan."""
 
 from dataclasses import dataclass
 

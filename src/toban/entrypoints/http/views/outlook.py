@@ -1,4 +1,4 @@
-"""What comes next and who decides, in one sentence, with how urgent it is. Called by the incident page and the lists."""
+"""What comes next and who decides, in one sentence, with how urgent it is. Called by the incident page."""
 
 from dataclasses import dataclass
 
@@ -33,12 +33,11 @@ _FINAL = frozenset({_C.SUCCEEDED, _C.REJECTED, _C.EXPIRED, _C.OBSOLETE, _C.HALTE
 
 @dataclass(frozen=True)
 class Outlook:
-    """One sentence; `tone` is info, wait (a person may act), alarm (a person must), or good. `reason` is outside text."""
+    """One sentence; `tone` is info, wait (a person may act), alarm (a person must) or good. `reason` came from outside."""
 
     say: Phrase
     tone: str = "info"
     reason: str = ""
-    change_id: str = ""
 
 
 def missing_votes(file: ChangeFile) -> int:
@@ -69,11 +68,11 @@ def _of_change(file: ChangeFile, until: str, reason: str) -> Outlook:
     if change.state is _C.AWAITING_APPROVAL:
         missing = Phrase("next.missing", {"n": missing_votes(file)})
         facts |= {"missing": missing, "until": until}
-        return Outlook(Phrase("next.awaiting", facts), "wait", change_id=change.id)
+        return Outlook(Phrase("next.awaiting", facts), "wait")
     key = _KEYS.get(change.state, f"next.{change.state}")
     tone = _TONES.get(change.state, "info")
     told = change.outcome or reason
-    return Outlook(Phrase(key, facts), tone, "" if tone in {"info", "good"} else told, change.id)
+    return Outlook(Phrase(key, facts), tone, "" if tone in {"info", "good"} else told)
 
 
 def _escalation(case: CaseFile) -> str:

@@ -1,4 +1,4 @@
-"""Case files as input for the pictures: which chart, which lanes, which graph. Called by the incident and the first page."""
+"""Case files as input for the pictures: which chart, which lanes, which graph. Called by the pages."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -149,7 +149,7 @@ def _change_label(finding: Finding, words: Words) -> str:
 def amount(value: Any, unit: str) -> str:
     """A measured value with its unit, or a dash."""
     found = _number(value)
-    return "–" if found is None else metrics.amount(found, unit)
+    return "—" if found is None else metrics.amount(found, unit)
 
 
 def story_rows(case: CaseFile, words: Words, now: datetime) -> tuple[list[lanes.Row], float, float]:

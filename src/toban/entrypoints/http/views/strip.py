@@ -1,4 +1,4 @@
-"""The workflow strip: nine stages from alert to lesson, and how far an incident has come. Called by the incident page."""
+"""The workflow strip: nine stages from alert to lesson, and how far an incident has come. Called by its page."""
 
 from dataclasses import dataclass
 from enum import StrEnum
