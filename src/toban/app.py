@@ -21,7 +21,7 @@ from toban.engine.supervisor import Supervisor
 from toban.errors import ConfigurationError, NotFoundError, StorageError, TobanError, UnauthenticatedError
 from toban.flow import approve
 from toban.flow.correlate import Correlator
-from toban.flow.execute import Executor
+from toban.flow.execute import Executor, Settlement
 from toban.flow.pipeline import Pipeline, Tools
 from toban.flow.plan import Planner
 from toban.flow.receive import Intake, Reader
@@ -341,6 +341,11 @@ class Toban:
         if after.state is not ChangeState.AWAITING_APPROVAL:
             await self.pipeline.woken(after)
         return after
+
+    async def settle(self, context: SecurityContext, change_id: str, *, decided: Settlement, reason: str) -> Change:
+        """Leave UNKNOWN: by probing again, or by what a person saw."""
+        change = await self.database.read(changes.get, context.workspace, change_id.upper())
+        return await self.pipeline.settle(context, change, decided, reason.strip())
 
     async def timeline_after(
         self, context: SecurityContext, seq: int, *, incident_id: str | None, limit: int = 500

@@ -83,11 +83,11 @@ def build() -> App:
 def _group(
     app: App, name: str, group: Group, help_text: str, *, module: str = "", prefix: str = "", **commands: str
 ) -> App:
-    """A group of commands, `prefix` + name being a function of `module`."""
+    """A group of commands, `prefix` + name being a function of `module`; `list` is a word of Python's own."""
     own = App(name=name, help=help_text, group=group)
     for command, told in commands.items():
-        function = f"{_CLI}.{module or name}:{prefix}{command}"
-        own.command(function, name=command.replace("_", "-"), help=told)
+        function = "list_all" if command == "list" and not prefix else f"{prefix}{command}"
+        own.command(f"{_CLI}.{module or name}:{function}", name=command.replace("_", "-"), help=told)
     app.command(own)
     return own
 
@@ -114,10 +114,13 @@ def up(
 
 def _serve(wishes: Any) -> None:
     import asyncio
+    import gc
 
     from toban.entrypoints.cli import running
     from toban.entrypoints.cli import up as starting
     from toban.entrypoints.http import server
+
+    gc.disable()  # loading makes hundreds of thousands of objects and no garbage: a tenth of the start
 
     def is_free(number: int) -> bool:
         try:
@@ -137,13 +140,17 @@ def _serve(wishes: Any) -> None:
         if ready:
             settings = starting.pointed_at(settings, ready)
 
-        def on_ready(url: str) -> None:
+        def prepare(url: str) -> None:
             if ready:
                 starting.introduce(ready, url, settings, wishes.scenario)
+
+        def tell(url: str) -> None:
+            gc.freeze()  # what was loaded stays
+            gc.enable()
             place = f" with a sandbox ({ready.control})" if ready else ""
             starting.say(f"Toban is on duty at {url}{place}; Ctrl-C stops it")
 
-        asyncio.run(server.run(settings, server.Door(listener, ready.told() if ready else {}, on_ready)))
+        asyncio.run(server.run(settings, server.Door(listener, ready.told() if ready else {}, prepare, tell)))
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -5,7 +5,8 @@ import pytest
 from support.house import House, alert
 from support.world import World
 from toban.errors import ConflictError, InvalidTransitionError, PermissionDeniedError
-from toban.governance import audit
+from toban.flow.execute import Settlement
+from toban.governance import access, audit
 from toban.model.approval import Decision
 from toban.model.change import ChangeState, StepState
 from toban.model.incident import IncidentState
@@ -216,6 +217,45 @@ async def test_an_outcome_that_nobody_can_read_is_unknown_and_never_done(house):
     assert change.steps[0].state is StepState.UNKNOWN
     assert (await house.file()).incident.state is IncidentState.ESCALATED
     assert (await house.file()).lesson is None
+
+
+async def unknown(house):
+    await planned(house)
+    house.world.write_fault = "lost after"
+    house.world.probe_blind = True
+    await house.vote()
+    await house.run()
+    assert (await house.change()).state is ChangeState.UNKNOWN
+
+
+async def test_an_unknown_change_is_settled_by_a_probe_that_can_read_again(house):
+    await unknown(house)
+    house.world.probe_blind = False
+    await house.pipeline.settle(house.you(), await house.change(), Settlement.PROBE, "")
+    await house.run()
+    assert (await house.change()).state is ChangeState.SUCCEEDED
+    assert len(house.world.effects) == 1
+
+
+async def test_a_probe_that_still_cannot_read_leaves_it_unknown(house):
+    await unknown(house)
+    after = await house.pipeline.settle(house.you(), await house.change(), Settlement.PROBE, "")
+    assert after.state is ChangeState.UNKNOWN
+
+
+async def test_a_person_who_looked_can_settle_it_either_way_and_toban_cannot(house):
+    await unknown(house)
+    with pytest.raises(PermissionDeniedError):
+        await house.pipeline.settle(
+            access.toban_context("default"), await house.change(), Settlement.EXECUTED, "it says so"
+        )
+    await house.pipeline.settle(house.you(), await house.change(), Settlement.FAILED, "the limit is as it was")
+    await house.run()
+    change = await house.change()
+    assert change.state is ChangeState.ESCALATED
+    assert "the limit is as it was" in change.steps[0].message
+    with pytest.raises(InvalidTransitionError):
+        await house.pipeline.settle(house.you(), change, Settlement.EXECUTED, "")
 
 
 async def test_a_refused_write_fails_and_escalates(house):

@@ -4,24 +4,36 @@ Called by the pipeline's durable workflow; every function may run again after a 
 Errors of reading come through with `retry_after`; what a write came to is always in the change itself.
 """
 
+from enum import StrEnum
 from typing import Any
 
 import sqlalchemy as sa
 
-from toban.errors import TobanError
+from toban.errors import InvalidTransitionError, PermissionDeniedError, TobanError
 from toban.flow import signals
 from toban.governance import intents
 from toban.governance.gate import Gate, Place
 from toban.kit import dag
 from toban.kit.clock import Clock
 from toban.model.change import Change, ChangeState, Step, StepState
-from toban.model.security import SecurityContext
+from toban.model.security import PrincipalType, SecurityContext
 from toban.model.timeline import Lane, Note
 from toban.model.verification import CheckResult
 from toban.store import alerts, changes, timeline
 from toban.store.database import Database
 
 _SIGNAL_TRIES = 10
+
+
+_CUT_SHORT = frozenset({ChangeState.FAILED, ChangeState.UNKNOWN})
+
+
+class Settlement(StrEnum):
+    """How an UNKNOWN change is settled: by probing again, or by what a person saw."""
+
+    PROBE = "probe"
+    EXECUTED = "executed"
+    FAILED = "failed"
 
 
 class Executor:
@@ -83,18 +95,52 @@ class Executor:
 
     def _conclude(self, connection: sa.Connection, change: Change) -> Change:
         change = changes.get(connection, change.workspace, change.id)
-        states = {step.state for step in change.steps}
+        states = {step.state for step in (*change.steps, *change.rollback_steps)}
         if StepState.UNKNOWN in states:
             state = ChangeState.UNKNOWN
         elif StepState.FAILED in states:
             state = ChangeState.FAILED
+        elif change.rollback_steps:  # whether it is undone is settled; whether all is well, a person decides
+            state = ChangeState.ESCALATED
         else:
             state = ChangeState.EXECUTED
         if change.state is not state:
-            words = "; ".join(step.message for step in change.steps if step.message)
-            change = changes.update(connection, change, state=state, outcome=words)
+            words = "; ".join(step.message for step in (*change.steps, *change.rollback_steps) if step.message)
+            ended = {"ended_at": self._clock.now()} if state is ChangeState.ESCALATED else {}
+            steps = tuple(_skipped(step) if state in _CUT_SHORT else step for step in change.steps)
+            change = changes.update(connection, change, state=state, outcome=words, steps=steps, **ended)
             self._note(connection, change, f"change.{state}", f"{change.id} {state}: {words}", {"reason": words})
         return change
+
+    async def settle(self, context: SecurityContext, change: Change, decided: Settlement, reason: str) -> Change:
+        """Leave UNKNOWN: by the probe, or by the word of a person who looked. Raises when it is not UNKNOWN.
+
+        The probe may still not be able to tell; then the change stays UNKNOWN.
+        """
+        context.demand("changes.cancel")
+        if context.principal is not PrincipalType.HUMAN:
+            raise PermissionDeniedError("only a person settles what nobody could prove")
+        if change.state is not ChangeState.UNKNOWN:
+            raise InvalidTransitionError(f"{change.id} is {change.state}; there is nothing to settle")
+        for step in (*change.steps, *change.rollback_steps):
+            if step.state is not StepState.UNKNOWN:
+                continue
+            if decided is Settlement.PROBE:
+                change = (await self._gate.settle(change, step.id)).change
+            else:
+                state = StepState.EXECUTED if decided is Settlement.EXECUTED else StepState.FAILED
+                words = f"{context.user_id} looked: {decided} ({reason})"
+                change = await self._database.write(intents.finish, change, step.id, state, words, self._clock.now())
+        note = Note(
+            at=self._clock.now(),
+            lane=Lane.PEOPLE,
+            kind="change.settled",
+            text=f"{context.user_id} settled {change.id} by {decided}" + (f": {reason}" if reason else ""),
+            actor=context.user_id,
+            facts={"change": change.id, "decided": decided, "reason": reason},
+        )
+        await self._database.write(timeline.append, change.workspace, change.incident_id, note)
+        return await self._database.write(self._conclude, change)
 
     async def roll_back(self, context: SecurityContext, change: Change) -> Change:
         """Undo the executed steps once, newest first, only where the objects still are as the change left them."""
@@ -155,3 +201,10 @@ class Executor:
             facts=facts | {"change": change.id}, once=f"{kind}:{change.id}",
         )  # fmt: skip
         timeline.append(connection, change.workspace, change.incident_id, note)
+
+
+def _skipped(step: Step) -> Step:
+    """A step that was not begun when one before it did not succeed."""
+    if step.state is not StepState.PENDING:
+        return step
+    return step.model_copy(update={"state": StepState.SKIPPED, "message": "a step before it did not succeed"})

@@ -17,14 +17,14 @@ import structlog
 from toban.engine.durable import Engine, Run
 from toban.errors import ConflictError, TobanError
 from toban.flow import approve, diagnose, investigate, learn, signals
-from toban.flow.execute import Executor
+from toban.flow.execute import Executor, Settlement
 from toban.flow.plan import Planner
 from toban.flow.settings import FlowSettings
 from toban.flow.verify import Verifier
 from toban.governance import intents, redaction
 from toban.governance.gate import Gate
 from toban.kit.clock import Clock
-from toban.model.change import Change, ChangeState
+from toban.model.change import CHANGE_STATES, Change, ChangeState
 from toban.model.diagnosis import Verdict
 from toban.model.finding import Finding
 from toban.model.incident import OPEN_STATES, Incident, IncidentState
@@ -285,7 +285,8 @@ class Pipeline:
             change = await self._t.database.write(
                 changes.update, change, state=ChangeState.ESCALATED, ended_at=self._t.clock.now()
             )
-        await self._t.database.write(intents.release, change)
+        if change.state in CHANGE_STATES.ends():  # an UNKNOWN one keeps its targets to itself
+            await self._t.database.write(intents.release, change)
         if change.state is ChangeState.SUCCEEDED:
             await self._t.database.write(learn.learn, workspace, change.incident_id, self._t.clock.now())
         elif change.state is not ChangeState.OBSOLETE:
@@ -387,6 +388,14 @@ class Pipeline:
             await self._t.engine.start("change", f"{change.id}:again:{change.version}", change.workspace, change.id)
         await self.woken(change)
         self._started.add(key)
+
+    async def settle(self, context: SecurityContext, change: Change, decided: Settlement, reason: str) -> Change:
+        """Settle an UNKNOWN change and go on from there. Raises as `Executor.settle` does."""
+        after = await self._t.executor.settle(context, change, decided, reason)
+        if after.state is not ChangeState.UNKNOWN:
+            run_id = f"{after.id}:settled:{after.version}"
+            await self._t.engine.start("change", run_id, after.workspace, after.id)
+        return after
 
     async def woken(self, change: Change) -> None:
         """Let the parked run of a change go on now."""

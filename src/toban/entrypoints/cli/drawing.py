@@ -25,12 +25,6 @@ def local(at: datetime) -> str:
     return at.astimezone().strftime("%Y-%m-%d %H:%M:%S%z")
 
 
-def word(speaker: Speaker, group: str, value: str) -> str:
-    """An enum's value as people say it."""
-    otherwise = value.removesuffix("_RISK").replace("_", " ").lower()
-    return speaker.of.known(f"{group}.{value}", otherwise)
-
-
 class Drawing:
     """Draws on one paper in one language."""
 
@@ -46,7 +40,9 @@ class Drawing:
             self.paper.line("", self.say("inconclusive"), style="yellow")
         else:
             sure = f"{round(100 * best.confidence)}"
-            self.paper.line("", self.say("confidence", percent=sure, verdict=self._word("verdict", diagnosis.verdict)))
+            self.paper.line(
+                "", self.say("confidence", percent=sure, verdict=self.say.word("verdict", diagnosis.verdict))
+            )
             self._evidence("for", best.supports, statements, _SUPPORTS)
             self._evidence("against", best.contradicts, statements, _AGAINST)
         rest = diagnosis.hypotheses if best is None else diagnosis.hypotheses[1:]
@@ -72,9 +68,9 @@ class Drawing:
         change = file.change
         for step in change.steps:
             self._step(change, step)
-        place = self._word("environment", change.environment)
+        place = self.say.word("environment", change.environment)
         reasons = [self.say.of.reason(reason) for step in change.steps for reason in step.risk_reasons]
-        told = self.say("risk", risk=self._word("risk", change.risk), environment=place)
+        told = self.say("risk", risk=self.say.word("risk", change.risk), environment=place)
         self._line("risk", "; ".join([told, *dict.fromkeys(reasons)]), style=_RISKS.get(change.risk, ""))
         self._line("needs", self._needs(change, file.approvals, place))
         self._line("digest", change.digest[:_DIGEST])
@@ -129,6 +125,3 @@ class Drawing:
 
     def _line(self, label: str, text: str, style: str = "") -> None:
         self.paper.line(self.say(f"label.{label}"), text, style=style)
-
-    def _word(self, group: str, value: str) -> str:
-        return word(self.say, group, value)

@@ -77,15 +77,20 @@ class Speaker:
     """All words of one language: `speaker("key", fact=…)` for the command line's own, `.of` for sentences."""
 
     def __init__(self, lang: Lang) -> None:
-        from toban.entrypoints.cli import words
+        from toban.entrypoints.cli.words import TEXTS
 
         self.lang = lang
-        self._texts = words.TEXTS[lang]
+        self._texts = TEXTS[lang]
         self._of: Sentences | None = None
 
     def __call__(self, key: str, **facts: object) -> str:
         """The text of a key. Raises KeyError for a key that is not there."""
         return self._texts[key].format(**facts) if facts else self._texts[key]
+
+    def word(self, group: str, value: str) -> str:
+        """An enum's value as people say it, such as `risk`, `MEDIUM_RISK`."""
+        plain = value.removesuffix("_RISK").replace("_", " ").lower()
+        return plain if self.lang == "en" else self.of.known(f"{group}.{value}", plain)
 
     @property
     def of(self) -> Sentences:

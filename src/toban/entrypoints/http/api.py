@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from toban.app import Toban
 from toban.entrypoints.http import administration, asking
+from toban.flow.execute import Settlement
 from toban.model.approval import Decision
 from toban.model.security import SecurityContext
 
@@ -23,6 +24,13 @@ class Vote(_Body):
 
     decision: Decision
     digest: str = Field(pattern=r"^[0-9a-f]{64}$")
+    reason: str = Field("", max_length=2000)
+
+
+class Settle(_Body):
+    """How an UNKNOWN change is settled; a person's word needs a reason."""
+
+    decided: Settlement
     reason: str = Field("", max_length=2000)
 
 
@@ -94,6 +102,11 @@ def _changes(routes: APIRouter, toban: Toban, asker: Any) -> None:
     @routes.post("/changes/{change_id}/votes")
     async def vote(change_id: str, given: Vote, context: SecurityContext = asker) -> dict[str, Any]:
         after = await toban.vote(context, change_id, decision=given.decision, digest=given.digest, reason=given.reason)
+        return after.model_dump(mode="json")
+
+    @routes.post("/changes/{change_id}/settlement")
+    async def settle(change_id: str, given: Settle, context: SecurityContext = asker) -> dict[str, Any]:
+        after = await toban.settle(context, change_id, decided=given.decided, reason=given.reason)
         return after.model_dump(mode="json")
 
 

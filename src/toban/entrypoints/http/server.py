@@ -90,14 +90,16 @@ class Server(uvicorn.Server):
 
 @dataclass(frozen=True)
 class Door:
-    """What `run` needs beside the settings: the taken port, and what others are told once Toban is ready.
+    """What `run` needs beside the settings: the taken port, what is done when Toban serves, and then who is told.
 
     `sandbox` goes into `run.json` as it is; with one, Toban is ready when it has learned the sandbox's services.
+    `prepare` and `tell` get the address; `run.json` is written between them.
     """
 
     listener: socket.socket
     sandbox: Mapping[str, Any] = field(default_factory=dict)
-    on_ready: Callable[[str], None] = lambda _url: None
+    prepare: Callable[[str], None] = lambda _url: None
+    tell: Callable[[str], None] = lambda _url: None
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -148,8 +150,10 @@ async def run(settings: "Settings", door: Door) -> None:
         await _first(serving, server.ready)
         if door.sandbox:
             await _learn(toban)
+        url = url_of(door.listener)
+        await asyncio.to_thread(door.prepare, url)
         with _announced(settings.home, door):
-            await asyncio.to_thread(door.on_ready, url_of(door.listener))
+            door.tell(url)
             await _first(serving, asked_to_stop)
         server.stop()
         await serving

@@ -4,7 +4,7 @@ import json
 from datetime import datetime
 from typing import Any
 
-from toban.entrypoints.cli.drawing import Drawing, word
+from toban.entrypoints.cli.drawing import Drawing
 from toban.entrypoints.cli.paper import Paper
 from toban.entrypoints.cli.speech import Speaker
 from toban.model.casefile import CaseFile, ChangeFile
@@ -72,7 +72,7 @@ def _cause(paper: Paper, speaker: Speaker, file: CaseFile) -> None:
     elif best is None:
         told = speaker("inconclusive")
     else:
-        verdict = word(speaker, "verdict", file.diagnosis.verdict)
+        verdict = speaker.word("verdict", file.diagnosis.verdict)
         sure = speaker("confidence", percent=round(100 * best.confidence), verdict=verdict)
         told = speaker("cause.sure", cause=speaker.of.hypothesis(best), sure=sure)
     paper.line(speaker("label.cause"), told)
@@ -83,7 +83,7 @@ def _change(paper: Paper, speaker: Speaker, file: CaseFile) -> None:
     if made is None:
         paper.line(speaker("label.change"), speaker("demo.none" if file.incident.resolved_at else "demo.unchanged"))
         return
-    state = word(speaker, "change_state", made.change.state)
+    state = speaker.word("change_state", made.change.state)
     votes = [speaker(f"vote.{vote.decision}", voter=vote.voter) for vote in made.approvals]
     title = Drawing(paper, speaker).title(made.change)
     paper.line(speaker("label.change"), speaker("joined").join([f"{made.change.id} {title}", state, *votes]))
@@ -92,5 +92,5 @@ def _change(paper: Paper, speaker: Speaker, file: CaseFile) -> None:
     if made.verification.result is CheckResult.PASSED:
         told = speaker("demo.proof", n=len(made.verification.checks))
     else:
-        told = speaker("demo.proof.not", result=word(speaker, "check", made.verification.result))
+        told = speaker("demo.proof.not", result=speaker.word("check", made.verification.result))
     paper.line(speaker("label.proof"), told)
