@@ -222,7 +222,9 @@ class Toban:
         try:
             waiting = await self.database.read(journal.backlog)
             result["database"] = "ok"
-            if waiting > self.settings.flow.intake.queue_limit:
+            if self.intake.problem:
+                result["intake"] = self.intake.problem
+            elif waiting > self.settings.flow.intake.queue_limit:
                 result["intake"] = f"{waiting} deliveries wait to be read"
         except StorageError as error:
             result["database"] = error.message

@@ -116,23 +116,17 @@ def _serve(wishes: Any) -> None:
     import asyncio
     import gc
 
-    from toban.entrypoints.cli import running
+    from toban.entrypoints.cli import running, sandboxes
     from toban.entrypoints.cli import up as starting
     from toban.entrypoints.http import server
 
     gc.disable()  # loading makes hundreds of thousands of objects and no garbage: a tenth of the start
 
-    def is_free(number: int) -> bool:
-        try:
-            server.listen("127.0.0.1", number).close()
-        except TobanError:
-            return False
-        return True
-
-    with starting.sandbox_process(wishes, running.home(), is_free) as world:
+    with starting.sandbox_process(wishes, running.home()) as world:
         settings = starting.load_settings(wishes)
         http = settings.http
-        listener = server.listen(http.host, 0 if wishes.any_port and not is_free(http.port) else http.port)
+        taken = wishes.any_port and not sandboxes.is_free(http.port)
+        listener = server.listen(http.host, 0 if taken else http.port)
         starting.configure_logs()
         from toban.entrypoints.http import application  # noqa: F401 - loaded while the sandbox starts
 

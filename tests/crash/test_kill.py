@@ -18,29 +18,32 @@ def sandbox(tmp_path):
     started.close()
 
 
-def one_round(sandbox, home, moment_s):
-    """A whole change with one kill `moment_s` after the approval; the change in the end."""
+def one_round(sandbox, home, moment_s, *, before_approval=False):
+    """A whole change with one kill, `moment_s` after the approval or after the fault; the change in the end."""
     toban = Toban(home, sandbox, TOBAN_FLOW__VERIFY__INTERVAL_S="0.5")
     try:
         wait_until(toban.services_known)
         sandbox.send_alerts_to(f"{toban.url}/hooks/alertmanager")
         before = len(sandbox.effects())
         sandbox.begin("memory-limit")
-        change = wait_until(toban.change, 40)
-        toban.approve(change)
+        if not before_approval:
+            toban.approve(wait_until(toban.change, 40))
         time.sleep(moment_s)
         toban.kill()
         toban.start()
+        if before_approval:
+            toban.approve(wait_until(toban.change, 60))
         ended = wait_until(lambda: (now := toban.change()) and now["state"] in ENDED and now, 60, pause_s=0.2)
         return ended, sandbox.effects()[before:]
     finally:
         toban.close()
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_a_change_interrupted_by_kill_9_happens_once_and_is_verified(sandbox, tmp_path, seed):
-    moment = random.Random(seed).uniform(0.0, 3.0)
-    ended, effects = one_round(sandbox, tmp_path / "home", moment)
+def test_a_change_interrupted_by_kill_9_happens_once_and_is_verified(sandbox, tmp_path, crash_seed):
+    dice = random.Random(crash_seed)
+    before = dice.random() < 0.3
+    moment = dice.uniform(4.0, 8.0) if before else dice.uniform(0.0, 3.0)
+    ended, effects = one_round(sandbox, tmp_path / "home", moment, before_approval=before)
     assert [(one["verb"], one["name"]) for one in effects] == [("patch", "cart")], (moment, effects)
     assert ended["state"] == "succeeded", (moment, ended["outcome"])
     assert ended["steps"][0]["state"] == "executed"

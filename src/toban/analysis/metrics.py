@@ -202,7 +202,7 @@ def _moved(reading: Reading, moved: Deviation, observed_at: datetime) -> Finding
             "direction": moved.direction,
             "baseline": _short(moved.baseline),
             "now": _short(moved.now),
-            "low": _short(moved.low),
+            "low": _short(max(moved.low, 0.0)),
             "high": _short(moved.high),
             "score": _short(moved.score),
             "onset": moved.started_at,
@@ -211,7 +211,7 @@ def _moved(reading: Reading, moved: Deviation, observed_at: datetime) -> Finding
             "points": _drawn(reading, moved.baseline),
         },
         value=_short(moved.now),
-        expected={"low": _short(moved.low), "high": _short(moved.high)},
+        expected={"low": _short(max(moved.low, 0.0)), "high": _short(moved.high)},
         happened_at=_instant(moved.started_at),
         observed_at=observed_at,
     )

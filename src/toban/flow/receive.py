@@ -63,6 +63,11 @@ class Intake:
         self.counts.accepted += 1
         self.news.set()
 
+    @property
+    def problem(self) -> str:
+        """Why the last deliveries were refused by the disk; empty when they were not."""
+        return self._commit.problem
+
     async def close(self) -> None:
         """Take no more."""
         await self._commit.close()

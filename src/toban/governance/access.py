@@ -196,7 +196,7 @@ def add_account(
     The first person's account of a workspace must be an administrator's, or nobody could create the second. Raises
     PermissionDeniedError, InvalidInputError, ConflictError (the name is taken, also by a closed account).
     """
-    _demand(by, "users.write")
+    by.demand("users.write")
     if account.workspace != by.workspace:
         raise PermissionDeniedError("accounts can only be created in your own workspace")
     if not _NAME.fullmatch(account.name) or account.name == TOBAN:
@@ -255,7 +255,7 @@ def set_password(
 ) -> None:
     """Replace a password, one's own or as an administrator; all sessions of the account end."""
     if name != by.user_id or by.auth_level is AuthLevel.TOKEN:
-        _demand(by, "users.write")
+        by.demand("users.write")
     account = _known(connection, by.workspace, name)
     if account.principal is not PrincipalType.HUMAN:
         raise InvalidInputError("a service has no password; issue a token for it")
@@ -272,7 +272,7 @@ def _known(connection: sa.Connection, workspace: str, name: str) -> Account:
 
 
 def _administered(connection: sa.Connection, by: SecurityContext, name: str) -> Account:
-    _demand(by, "users.write")
+    by.demand("users.write")
     return _known(connection, by.workspace, name)
 
 
@@ -295,7 +295,7 @@ def issue_token(
     if by.auth_level is AuthLevel.TOKEN:
         raise PermissionDeniedError("a token cannot issue tokens; sign in")
     if owner != by.user_id:
-        _demand(by, "users.write")
+        by.demand("users.write")
     if not 1 <= days <= TOKEN_DAYS_MAX:
         raise InvalidInputError(f"a token lives 1 to {TOKEN_DAYS_MAX} days")
     if not label.strip() or len(label) > _LABEL_LIMIT:
@@ -318,11 +318,6 @@ def revoke_token(connection: sa.Connection, by: SecurityContext, token_id: str, 
         raise NotFoundError(f"there is no token {token_id}")
     store.revoke_token(connection, token_id, now)
     _record(connection, by, ("token.revoke", token_id), {"owner": token.owner}, now)
-
-
-def _demand(by: SecurityContext, permission: str) -> None:
-    if not by.may(permission):
-        raise PermissionDeniedError(f"this needs the permission {permission}")
 
 
 def _record(

@@ -64,7 +64,7 @@ def engage(connection: sa.Connection, by: SecurityContext, scope: str, *, reason
     Raises PermissionDeniedError, InvalidInputError (no such scope, no reason).
     """
     _check_scope(by, scope)
-    _demand(by, "halts.engage", scope)
+    by.demand("halts.engage")
     if not reason.strip():
         raise InvalidInputError("say why")
     halt = Halt(scope=scope, reason=text.quoted(reason, _REASON_LIMIT), by=by.user_id, at=now)
@@ -80,7 +80,7 @@ def release(connection: sa.Connection, by: SecurityContext, scope: str, *, reaso
     agents, NotFoundError when nothing of this scope is halted.
     """
     _check_scope(by, scope)
-    _demand(by, "halts.release", scope)
+    by.demand("halts.release")
     if by.principal is not PrincipalType.HUMAN:
         raise PermissionDeniedError("only people release a halt")
     halt = store.get(connection, scope)
@@ -105,11 +105,6 @@ def _check_scope(by: SecurityContext, scope: str) -> None:
         raise InvalidInputError(f"{scope!r} cannot be halted; write global, workspace:…, environment:… or action:…")
     if kind == "workspace" and name != by.workspace:
         raise NotFoundError(f"there is no workspace {name}")
-
-
-def _demand(by: SecurityContext, permission: str, scope: str) -> None:
-    if not by.may(permission):
-        raise PermissionDeniedError(f"halting and releasing {scope} needs the permission {permission}")
 
 
 def _record(connection: sa.Connection, by: SecurityContext, what: tuple[str, str], reason: str, now: datetime) -> None:

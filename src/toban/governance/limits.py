@@ -60,10 +60,12 @@ class LimitVerdict(Record):
 def check(
     connection: sa.Connection, change: Change, step: Step, now: datetime, *, limits: Limits | None = None
 ) -> LimitVerdict:
-    """Whether a step of `change` may start now."""
+    """Whether a step of `change` may start now. A rollback's step only needs its target to be free."""
     known = limits or Limits()
-    starts = change.dispatched_at is None
-    verdict = judge(_counts(connection, change, step, now), known, starts=starts)
+    counts = _counts(connection, change, step, now)
+    if any(one.id == step.id for one in change.rollback_steps):
+        return judge(Counts(held_by=counts.held_by), known, starts=False)
+    verdict = judge(counts, known, starts=change.dispatched_at is None)
     if not verdict.ok:
         return verdict
     kinds = {target.ref.kind for target in step.targets}
@@ -145,7 +147,7 @@ def _since(change: Change, when: datetime) -> bool:
 def _has(change: Change, keys: Collection[str], action: str | None = None) -> bool:
     return any(
         leases.key_of(str(target.ref)) in keys
-        for step in change.steps
+        for step in (*change.steps, *change.rollback_steps)
         if step.state in _SENT and action in {None, step.action}
         for target in step.targets
     )

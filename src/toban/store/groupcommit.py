@@ -40,6 +40,8 @@ class GroupCommit(Generic[T]):
         self._waiting_size = 0
         self._running: asyncio.Task[None] | None = None
         self._closed = False
+        self.problem = ""
+        """Why the last commit failed; empty when it did not."""
 
     async def submit(self, item: T) -> None:
         """Return once `item` is durable. Raises OverloadedError or StorageError: then it is not."""
@@ -64,10 +66,12 @@ class GroupCommit(Generic[T]):
                 await self._database.write(self._write, items)
             except Exception as error:  # noqa: BLE001 - every waiting caller must hear of it, whatever it is
                 told = error if isinstance(error, StorageError) else StorageError(f"could not be stored: {error}")
+                self.problem = told.message
                 for _, done in group:
                     if not done.done():
                         done.set_exception(told)
             else:
+                self.problem = ""
                 for _, done in group:
                     if not done.done():
                         done.set_result(None)

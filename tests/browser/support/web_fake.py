@@ -4,8 +4,7 @@ import asyncio
 from datetime import datetime, timedelta
 from types import SimpleNamespace
 
-import web_cases
-
+from browser.support import web_cases
 from toban.errors import ConflictError, NotFoundError, UnauthenticatedError
 from toban.flow.receive import Counts
 from toban.governance import access, approvals

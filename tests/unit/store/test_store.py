@@ -174,9 +174,11 @@ async def test_a_locked_database_refuses_in_words_and_takes_again_when_it_is_fre
     blocker.execute("BEGIN IMMEDIATE")
     with pytest.raises(StorageError, match="locked"):
         await commit.submit(delivery())
+    assert "locked" in commit.problem
     blocker.execute("ROLLBACK")
     blocker.close()
     await commit.submit(delivery())
+    assert commit.problem == ""
     assert len(database.read_now(journal.waiting, 10)) == 1
 
 

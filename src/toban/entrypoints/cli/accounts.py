@@ -1,4 +1,4 @@
-"""`toban user` and `toban token`: accounts and API tokens of the server. Passwords are typed unseen or read from files."""
+"""`toban user` and `toban token`: accounts and API tokens. Passwords are typed unseen or read from files."""
 
 import sys
 from pathlib import Path
@@ -17,6 +17,7 @@ _SHORTEST = 12
 
 def user_add(
     name: Annotated[str, Parameter(help="How the person signs in.")],
+    /,
     *,
     role: Annotated[tuple[Role, ...], Parameter(help="What the account may do; may be given again.")],
     password_file: PasswordFile = None,

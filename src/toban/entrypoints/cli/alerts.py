@@ -15,7 +15,8 @@ _HOOK_HINT = "give the hook's token with --token-file; it is set as integrations
 
 
 def send(
-    file: Annotated[str, Parameter(help="A file with the body, or - for stdin.")],
+    file: Annotated[str, Parameter(help="A file with the body, or - for stdin.", allow_leading_hyphen=True)],
+    /,
     *,
     source: Annotated[str, Parameter(help="The hook's name, as in /hooks/NAME.")] = "alertmanager",
     token_file: Annotated[Path | None, Parameter(help="File with the hook's own token.")] = None,
@@ -36,7 +37,8 @@ def send(
     if output in {"json", "yaml"}:
         tables.show_data(accepted, output)
         return
-    alerts = f"{accepted['alerts']} alerts, " if accepted["alerts"] is not None else ""
+    count = accepted["alerts"]
+    alerts = "" if count is None else "1 alert, " if count == 1 else f"{count} alerts, "
     sys.stdout.write(f"accepted by {url}/hooks/{source}: {alerts}{len(body)} bytes\n")
 
 
@@ -80,8 +82,8 @@ def dead_letters(*, output: options.Output = "table", lang: options.Language = N
     tables.show_list(found, columns, output, empty=speaker("none.dead_letters"))
 
 
-def replay(letter: Annotated[str, Parameter(help="Such as DLQ-0001.")]) -> None:
+def replay(letter: Annotated[str, Parameter(help="Such as DLQ-0001.")], /) -> None:
     """Read a dead letter once more, after what was wrong has been mended."""
     with client.connect() as api:
-        api.post(f"/dead-letters/{letter}/replay")
+        api.post(f"/dead-letters/{client.segment(letter)}/replay")
     sys.stdout.write(f"{letter.upper()} will be read once more\n")

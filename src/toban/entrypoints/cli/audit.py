@@ -3,6 +3,7 @@
 import os
 import sys
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +17,7 @@ _DATABASE = "toban.db"
 
 def verify(
     file: Annotated[Path | None, Parameter(help="An export or a database (else the state folder's).")] = None,
+    /,
     *,
     anchor: Annotated[Path | None, Parameter(help="The head file that vouches for the chain.")] = None,
     output: options.Output = "table",
@@ -67,7 +69,7 @@ def export(
     sys.stderr.write(f"{count} events written to {output}\n")
 
 
-def _write(file: Path, lines: "client.Lines") -> int:
+def _write(file: Path, lines: Iterable[str]) -> int:
     """All or nothing: a broken connection leaves no half of a record behind."""
     handle, name = tempfile.mkstemp(dir=file.absolute().parent, prefix=f".{file.name}-")
     count = 0

@@ -49,12 +49,12 @@ def _columns(speaker: Speaker) -> tuple[Column, ...]:
     )
 
 
-def show(change: ChangeId, *, output: options.Output = "table", lang: options.Language = None) -> None:
+def show(change: ChangeId, /, *, output: options.Output = "table", lang: options.Language = None) -> None:
     """One change: its plan, votes and verification."""
     speaker = speech.speaker(lang)
     with client.connect() as api:
         if output in {"json", "yaml"}:
-            tables.show_data(api.get(f"/changes/{change}"), output)
+            tables.show_data(api.get(f"/changes/{client.segment(change)}"), output)
             return
         file, _ = api.change_file(change)
     if output == "name":
@@ -81,6 +81,7 @@ def _draw(file: "ChangeFile", speaker: Speaker, console: "Console") -> None:
 
 def approve(
     change: ChangeId,
+    /,
     *,
     reason: Annotated[str, Parameter(help="Why, for the record.")] = "",
     yes: options.Yes = False,
@@ -92,6 +93,7 @@ def approve(
 
 def reject(
     change: ChangeId,
+    /,
     *,
     reason: Annotated[str, Parameter(help="Why, for the record.")],
     yes: options.Yes = False,
@@ -105,9 +107,9 @@ def _vote(decision: str, change: str, *, reason: str, yes: bool, speaker: Speake
     with client.connect() as api:
         file, why_not = api.change_file(change)
         found = file.change
-        _draw(file, speaker, terminal.progress())
         if why_not:
             raise CommandError(f"you may not vote on {found.id}: {speaker.of.reason(why_not)}", exit_code=Exit.REFUSED)
+        _draw(file, speaker, terminal.progress())
         if not (yes or terminal.ask(speaker(f"ask.{decision}", change=found.id))):
             raise CommandError(speaker("not_voted", change=found.id))
         body = {"decision": decision, "digest": found.digest, "reason": reason}

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from toban.entrypoints.cli import exits, running
 from toban.entrypoints.cli.exits import CommandError, Exit
@@ -70,6 +70,11 @@ def read_secret(file: Path, named: str) -> str:
     return found
 
 
+def segment(text: str) -> str:
+    """A text from the command line as one part of a path, whatever is in it."""
+    return quote(text.strip(), safe="") or "-"
+
+
 class Api:
     """One server, as one person. Every method raises CommandError and nothing else."""
 
@@ -111,7 +116,7 @@ class Api:
         self._http.headers.pop("Authorization", None)
         if secret:
             headers["Authorization"] = f"Bearer {secret}"
-        self._send("POST", f"/hooks/{source}", content=body, headers=headers)
+        self._send("POST", f"/hooks/{segment(source)}", content=body, headers=headers)
 
     @contextmanager
     def lines(self, path: str) -> Iterator[Iterator[str]]:
@@ -131,13 +136,13 @@ class Api:
         """All that is known of an incident."""
         from toban.model.casefile import CaseFile
 
-        return self._record(CaseFile, self.get(f"/incidents/{incident}"))
+        return self._record(CaseFile, self.get(f"/incidents/{segment(incident)}"))
 
     def change_file(self, change: str) -> "tuple[ChangeFile, str | None]":
         """A change with votes and verifications, and why this person may not vote on it (None: may)."""
         from toban.model.casefile import ChangeFile
 
-        found = self.get(f"/changes/{change}")
+        found = self.get(f"/changes/{segment(change)}")
         reason = found.pop("why_you_may_not_vote", None) if isinstance(found, dict) else None
         return self._record(ChangeFile, found), reason
 

@@ -26,7 +26,7 @@ def load(file: Path | None = None) -> "Settings":
         os.environ.update(hidden)
 
 
-def show(file: ConfigurationFile = None) -> None:
+def show(file: ConfigurationFile = None, /) -> None:
     """Show the settings that count, with defaults; secrets are masked."""
     import yaml
 
@@ -37,7 +37,7 @@ def show(file: ConfigurationFile = None) -> None:
     yaml.safe_dump(found, sys.stdout, allow_unicode=True, sort_keys=False)
 
 
-def validate(file: ConfigurationFile = None) -> None:
+def validate(file: ConfigurationFile = None, /) -> None:
     """Check configuration file and variables; every mistake is told with its place."""
     from toban import settings
 

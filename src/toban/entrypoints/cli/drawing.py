@@ -22,7 +22,7 @@ _RISKS = {"HIGH_RISK": "red", "CRITICAL": "red", "MEDIUM_RISK": "yellow"}
 
 def local(at: datetime) -> str:
     """A time in this machine's zone, with its offset."""
-    return at.astimezone().strftime("%Y-%m-%d %H:%M:%S%z")
+    return at.astimezone().isoformat(sep=" ", timespec="seconds")
 
 
 class Drawing:

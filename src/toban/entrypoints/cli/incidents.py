@@ -58,17 +58,18 @@ def _columns(speaker: Speaker) -> tuple[Column, ...]:
         Column(speaker("column.environment"), lambda one: speaker.word("environment", one["environment"]), wide=True),
         Column(speaker("column.alerts"), lambda one: one["alert_count"]),
         Column(speaker("column.firing"), lambda one: one["firing_count"], wide=True),
-        Column(speaker("column.started"), lambda one: tables.moment(one["started_at"])),
+        Column(speaker("column.age"), lambda one: tables.age(one["started_at"])),
+        Column(speaker("column.started"), lambda one: tables.moment(one["started_at"]), wide=True),
         Column(speaker("column.title"), lambda one: one["title"], flexible=True),
     )
 
 
-def show(incident: IncidentId, *, output: options.Output = "table", lang: options.Language = None) -> None:
+def show(incident: IncidentId, /, *, output: options.Output = "table", lang: options.Language = None) -> None:
     """All that is known of one incident."""
     speaker = speech.speaker(lang)
     with client.connect() as api:
         if output in {"json", "yaml"}:
-            tables.show_data(api.get(f"/incidents/{incident}"), output)
+            tables.show_data(api.get(f"/incidents/{client.segment(incident)}"), output)
             return
         file = api.case_file(incident)
     if output == "name":
@@ -124,7 +125,8 @@ def _head(file: "CaseFile", drawing: "Drawing") -> None:
     told = [speaker("incident.facts", **words)]
     if incident.service:
         told.append(speaker("incident.service", service=incident.service))
-    told.append(speaker("incident.alerts", count=incident.alert_count, firing=incident.firing_count))
+    key = "incident.alerts" if incident.alert_count == 1 else "incident.alerts.many"
+    told.append(speaker(key, count=incident.alert_count, firing=incident.firing_count))
     told.append(speaker("incident.when", started=local(incident.started_at)))
     paper.print(speaker("joined").join(told))
     if incident.resolved_at:
@@ -134,6 +136,7 @@ def _head(file: "CaseFile", drawing: "Drawing") -> None:
 
 def watch(
     incident: IncidentId,
+    /,
     *,
     output: Annotated[options.Format, Parameter(name=["--output", "-o"], help="json: one entry a line.")] = "table",
     lang: options.Language = None,
@@ -141,7 +144,7 @@ def watch(
     """Follow an incident's story until it is resolved; goes on where it was when the server restarts."""
     speaker = speech.speaker(lang)
     with client.connect() as api:
-        state = api.get(f"/incidents/{incident}")["incident"]
+        state = api.get(f"/incidents/{client.segment(incident)}")["incident"]
         for entry in _follow(api, state["id"], speaker):
             _print_entry(entry, output, speaker)
 

@@ -1,4 +1,4 @@
-"""Child processes that never outlive their reason: started in a group of their own, stopped at exit, in any case.
+"""Child processes: started in a group of their own, stopped at exit, and by the kernel where this process dies.
 
 Used for the sandbox and for the demo's Toban. Nothing here knows what the child is.
 """
@@ -16,9 +16,18 @@ _STOP_S = 5.0
 
 
 def start(
-    command: Sequence[str], *, log: Path, folder: Path | None = None, environment: Mapping[str, str] | None = None
+    command: Sequence[str],
+    *,
+    log: Path,
+    folder: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    outlives: bool = False,
 ) -> subprocess.Popen[bytes]:
-    """Start a child that gets SIGTERM when this process dies, however it dies; stderr goes to `log`."""
+    """Start a child that gets SIGTERM when this process dies, however it dies; stderr goes to `log`.
+
+    With `outlives` it goes on in the background instead.
+    """
+    bound = sys.platform == "linux" and not outlives
     with log.open("w", encoding="utf-8") as errors:
         return subprocess.Popen(  # noqa: S603 - our own modules, by list
             command,
@@ -28,7 +37,7 @@ def start(
             cwd=folder,
             env=None if environment is None else dict(environment),
             start_new_session=True,
-            preexec_fn=_die_with(os.getpid()) if sys.platform == "linux" else None,  # noqa: PLW1509 - no threads yet
+            preexec_fn=_die_with(os.getpid()) if bound else None,  # noqa: PLW1509 - no threads yet
         )
 
 

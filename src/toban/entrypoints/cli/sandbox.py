@@ -1,6 +1,5 @@
 """`toban sandbox`: a world to practise in, alone in the background, and the faults in it."""
 
-import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -108,7 +107,7 @@ def scenario_list(*, output: options.Output = "table", lang: options.Language = 
 
 
 @scenario_app.command(name="start", help="Let one happen in the running sandbox.")
-def scenario_start(name: Annotated[str, Parameter(help="See `toban sandbox scenario list`.")]) -> None:
+def scenario_start(name: Annotated[str, Parameter(help="See `toban sandbox scenario list`.")], /) -> None:
     """Let one happen in the running sandbox."""
     known = sandboxes.scenario(name)
     sandboxes.control(sandboxes.find(running.home()), "POST", f"/scenarios/{name}/start")

@@ -6,6 +6,7 @@ Used by `up --sandbox`, `demo` and the `sandbox` commands. The sandbox is reache
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -58,6 +59,17 @@ def command(folder: Path, ports: Mapping[str, int], *more: str) -> list[str]:
     """How a sandbox is started."""
     given = [word for name, port in ports.items() for word in (f"--{name}-port", str(port))]
     return [sys.executable, "-m", "toban_sandbox", "serve", "--state-dir", str(folder), *given, *more]
+
+
+def is_free(port: int) -> bool:
+    """Whether nobody listens on this port of the loopback interface."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def read(folder: Path) -> Sandbox | None:

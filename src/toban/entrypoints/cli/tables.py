@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from toban.entrypoints.cli import terminal
@@ -89,10 +90,18 @@ def _widths(columns: Sequence[Column], rows: Sequence[Sequence[str]], room: int)
     return widths
 
 
+def age(value: object, now: datetime | None = None) -> str:
+    """How long ago an API time is, in one unit: 42s, 7m, 3h, 5d."""
+    if not isinstance(value, str):
+        return ""
+    seconds = max(int(((now or datetime.now(UTC)) - datetime.fromisoformat(value)).total_seconds()), 0)
+    units = ((86400, "d"), (3600, "h"), (60, "m"))
+    length, unit = next(((length, unit) for length, unit in units if seconds >= 2 * length), (1, "s"))
+    return f"{seconds // length}{unit}"
+
+
 def moment(value: object) -> str:
     """An API time in this machine's zone, to the second."""
-    from datetime import datetime
-
     if not isinstance(value, str):
         return ""
     return datetime.fromisoformat(value).astimezone().strftime("%Y-%m-%d %H:%M:%S")

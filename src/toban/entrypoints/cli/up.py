@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,7 +54,7 @@ def check(wishes: Wishes) -> None:
 
 
 @contextmanager
-def sandbox_process(wishes: Wishes, home: Path, is_free: Callable[[int], bool]) -> Iterator["Starting | None"]:
+def sandbox_process(wishes: Wishes, home: Path) -> Iterator["Starting | None"]:
     """A sandbox that starts while Toban is loaded, and is stopped at the end; None without one."""
     if not wishes.sandbox:
         yield None
@@ -66,7 +66,7 @@ def sandbox_process(wishes: Wishes, home: Path, is_free: Callable[[int], bool]) 
             f"the state folder {home} cannot be used: {error.strerror}", exit_code=Exit.USAGE, hint="set TOBAN_HOME"
         ) from error
     usual = sandboxes.PORTS
-    ports = {name: port if not wishes.any_port or is_free(port) else 0 for name, port in usual.items()}
+    ports = {name: port if not wishes.any_port or sandboxes.is_free(port) else 0 for name, port in usual.items()}
     log = home / sandboxes.LOG
     folder = running.sandbox_folder(home)
     child = processes.start(sandboxes.command(folder, ports), log=log)

@@ -51,7 +51,8 @@ _EN = {
     # incident show
     "incident.facts": "{severity}, {state}, {environment}",
     "incident.service": "service {service}",
-    "incident.alerts": "{count} alerts, {firing} firing",
+    "incident.alerts": "{count} alert, {firing} firing",
+    "incident.alerts.many": "{count} alerts, {firing} firing",
     "incident.when": "since {started}",
     "incident.resolved": "resolved {at}: {how}",
     "section.diagnosis": "Diagnosis",
@@ -183,6 +184,7 @@ _JA = {
     "incident.facts": "{severity}、{state}、{environment}",
     "incident.service": "サービス {service}",
     "incident.alerts": "アラート {count} 件（発報中 {firing} 件）",
+    "incident.alerts.many": "アラート {count} 件（発報中 {firing} 件）",
     "incident.when": "{started} から",
     "incident.resolved": "{at} に解決: {how}",
     "section.diagnosis": "診断",

@@ -61,7 +61,7 @@ def line(entry: TimelineEntry) -> bytes:
 def start_after(request: Request, after: int | None) -> int | None:
     """Where to go on: Last-Event-ID wins over the address; None when neither says."""
     told = request.headers.get("last-event-id", "")
-    return int(told) if told.isdecimal() and len(told) < 19 else after  # noqa: PLR2004 - fits 64 bits
+    return int(told) if told.isascii() and told.isdecimal() and len(told) < 19 else after  # noqa: PLR2004 - fits 64 bits
 
 
 def router(toban: Toban, closing: Closing, *, heartbeat_s: float = HEARTBEAT_S) -> APIRouter:

@@ -39,6 +39,10 @@ class Voice:
             f"{utc:%Y-%m-%dT%H:%M:%SZ}", f"{utc:%Y-%m-%d %H:%M:%S} UTC", shown
         )
 
+    def instant(self, seconds: float) -> datetime:
+        """A time given as Unix seconds."""
+        return datetime.fromtimestamp(seconds, UTC)
+
     def since(self, at: datetime) -> Markup:
         """How long ago, kept current by the page's script."""
         iso = f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"

@@ -33,7 +33,7 @@ _FINAL = frozenset({_C.SUCCEEDED, _C.REJECTED, _C.EXPIRED, _C.OBSOLETE, _C.HALTE
 
 @dataclass(frozen=True)
 class Outlook:
-    """One sentence; `tone` is info, wait (a person may act), alarm (a person must) or good. `reason` came from outside."""
+    """One sentence; `tone` is info, wait (a person may act), alarm (a person must), good. `reason` is outside text."""
 
     say: Phrase
     tone: str = "info"
