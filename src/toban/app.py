@@ -218,14 +218,13 @@ class Toban:
 
     async def readiness(self) -> dict[str, str]:
         """Each component and `ok`, or what is wrong with it."""
-        result = {"engine": "ok", "intake": "ok"}
+        result = {"engine": "ok", "intake": "ok", "database": "ok"}
         try:
             waiting = await self.database.read(journal.backlog)
-            result["database"] = "ok"
-            if self.intake.problem:
-                result["intake"] = self.intake.problem
-            elif waiting > self.settings.flow.intake.queue_limit:
+            if waiting > self.settings.flow.intake.queue_limit:
                 result["intake"] = f"{waiting} deliveries wait to be read"
+            if self.intake.problem:
+                await self._supervisor.turn()  # whether the disk takes writes again shows by writing
         except StorageError as error:
             result["database"] = error.message
         dead = [task.get_name() for task in self._tasks if task.done()]

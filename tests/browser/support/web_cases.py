@@ -482,7 +482,7 @@ def succeeded() -> CaseFile:
 
 
 def inconclusive() -> CaseFile:
-    found = findings()[1:3] + (rollout(),)
+    found = (*findings()[1:3], rollout())
     none = entry(6, 8, Lane.ANALYSIS, "plan.none", "no change is proposed: no cause is sure enough to plan a change",
                  reason="no cause is sure enough to plan a change")  # fmt: skip
     case = CaseFile(
@@ -541,13 +541,13 @@ def rejected() -> CaseFile:
 
 def harmless() -> CaseFile:
     seen = entry(2, 118, Lane.ALERTS, "incident.quiet", "all alerts are resolved", "alertmanager")
-    ended = entry(3, 117, Lane.ANALYSIS, "incident.resolved", "INC-0006 resolved: the signal ended by itself",
-                  how="the signal ended by itself")  # fmt: skip
+    ended = entry(3, 117, Lane.ANALYSIS, "incident.resolved", "INC-0006 resolved: all alerts ended without a change by Toban",
+                  how="all alerts ended without a change by Toban")  # fmt: skip
     case = CaseFile(
         incident=incident(
             IncidentState.RESOLVED, title="CPU of worker above 90 %", severity=Severity.INFO, service="worker", services=(),
             started_at=ago(130), opened_at=ago(129.8), last_alert_at=ago(130), resolved_at=ago(117), alert_count=1,
-            firing_count=0, resolution="the signal ended by itself",
+            firing_count=0, resolution="all alerts ended without a change by Toban",
         ),
         alerts=(alert(9, "HighCpu", "worker", Severity.INFO, 130, state=AlertState.RESOLVED, ended_at=ago(118)),),
         timeline=(

@@ -2,8 +2,8 @@
 
 import httpx2
 import pytest
-from browser.support.web_fake import FakeToban
 
+from browser.support.web_fake import FakeToban
 from toban.entrypoints.http import application
 
 

@@ -4,8 +4,8 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-from browser.support import web_cases
 
+from browser.support import web_cases
 from toban.entrypoints.http.views import diff, evidence
 from toban.model.change import ChangeState
 

@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from browser.support import web_cases
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from browser.support import web_cases
 from toban.entrypoints.http.drawing import causal_graph, chart, lanes, scale, svg
 from toban.entrypoints.http.i18n.words import Words
 from toban.entrypoints.http.views import evidence, pictures

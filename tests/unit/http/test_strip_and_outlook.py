@@ -1,8 +1,8 @@
 """How far an incident has come, and what comes next, for every state."""
 
 import pytest
-from browser.support import web_cases
 
+from browser.support import web_cases
 from toban.entrypoints.http.i18n.words import Words
 from toban.entrypoints.http.views import outlook, strip
 from toban.entrypoints.http.views.strip import Mark

@@ -4,8 +4,8 @@ import re
 from string import Formatter
 
 import pytest
-from browser.support import web_cases
 
+from browser.support import web_cases
 from toban.analysis import codes
 from toban.entrypoints.http.assets import FOLDER
 from toban.entrypoints.http.i18n import en, ja, phrases_ja, sentences_ja

@@ -55,7 +55,7 @@ _ROWS: tuple[tuple[str, str], ...] = (
         "このインシデントではすでに変更を実施済みのため、次は担当者が判断する",
     ),
     (r"no runbook cures (\w+)", r"\1 に対するランブックがない"),
-    (r"the signal ended by itself", "シグナルが自然に収束"),
+    (r"all alerts ended without a change by Toban", "Toban による変更なしに全アラートが収束"),
     (r"nobody approved it in time", "期限までに承認されなかった"),
     (r"fixed by (CHG-\d+) and verified", r"\1 で対処し、効果を確認"),
     (r"another change is in flight on (.+)", r"\1 に対する別の変更が進行中"),
