@@ -68,12 +68,17 @@ class Permission:
             return False
         if self.scope in {"**", needed.scope}:
             return True
+        if needed.scope == "**":
+            return self.deny  # a question about everything meets every denial, and no lesser grant
         if needed.scope is None:
             return not scoped
         if self.scope is None:
             return self.deny  # a denial without a scope denies everywhere; a grant without one is not "everywhere"
         own, other = self.scope.split("/"), needed.scope.split("/")
-        return len(own) == len(other) and all(a in {"*", b} for a, b in zip(own, other, strict=True))
+        if len(own) != len(other):
+            return False
+        # a question that contains a wildcard meets every denial that it could run into
+        return all(a in {"*", b} or (self.deny and b == "*") for a, b in zip(own, other, strict=True))
 
 
 def allows(grants: Iterable[str], needed: str, *, scoped: bool = True) -> bool:
@@ -157,7 +162,8 @@ class SecurityContext:
         if permissions is not None:
             wanted = frozenset(permissions)
             denials = frozenset(text for text in self.permissions if text.startswith("!"))
-            kept = frozenset(text for text in wanted if text.startswith("!") or self.may(text)) | denials
+            own = self.permissions  # what is held word for word may be kept: the denials stay beside it
+            kept = frozenset(one for one in wanted if one.startswith("!") or one in own or self.may(one)) | denials
         until = min((time for time in (self.expires_at, expires_at) if time), default=None)
         within = self.environments if environments is None else self.environments & frozenset(environments)
         return replace(self, permissions=kept, environments=within, expires_at=until)

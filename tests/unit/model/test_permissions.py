@@ -127,3 +127,9 @@ def test_the_bare_star_is_everything(needed):
 def test_a_question_that_is_not_well_formed_is_an_error_and_never_a_yes(needed):
     with pytest.raises(InvalidInputError):
         allows(["*"], needed)
+
+
+def test_a_question_with_a_wildcard_meets_every_denial_it_could_run_into():
+    assert not allows(["pods.delete:*", "!pods.delete:shop"], "pods.delete:*")
+    assert allows(["pods.delete:*", "!pods.delete:shop"], "pods.delete:other")
+    assert not allows(["*", "!pods.delete:shop"], "*")

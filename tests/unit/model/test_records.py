@@ -58,7 +58,7 @@ def test_risk_rises_to_high_and_no_further():
 
 
 def test_severities_are_ordered_and_unknown_is_the_least():
-    assert sorted(Severity, key=lambda one: one.rank)[0] is Severity.UNKNOWN
+    assert min(Severity, key=lambda one: one.rank) is Severity.UNKNOWN
     assert Severity.CRITICAL.rank > Severity.HIGH.rank > Severity.WARNING.rank > Severity.INFO.rank
 
 

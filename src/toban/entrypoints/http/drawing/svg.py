@@ -95,7 +95,7 @@ class Picture:
 
 def text_width(words: str, size: float) -> float:
     """How wide `words` are at most at a font size, whichever sans-serif font the viewer has."""
-    return sum(_share(character) for character in words) * size
+    return sum(_share(character) for character in texts.visible(words)) * size
 
 
 def _share(character: str) -> float:
