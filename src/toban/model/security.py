@@ -63,22 +63,23 @@ class Permission:
         return cls(found["resource"], found["verb"], found["scope"], deny=bool(found["deny"]))
 
     def covers(self, needed: "Permission", *, scoped: bool) -> bool:
-        """Whether this grant covers `needed`. With `scoped` False a scoped grant is enough for an unscoped question."""
-        if self.resource not in {"*", needed.resource} or self.verb not in {"*", needed.verb}:
+        """Whether this grant covers `needed`. With `scoped` False a scoped grant is enough for an unscoped question.
+
+        A denial covers whatever it could run into: a question that contains a wildcard meets it too.
+        """
+        if not (self._meets(self.resource, needed.resource) and self._meets(self.verb, needed.verb)):
             return False
         if self.scope in {"**", needed.scope}:
             return True
-        if needed.scope == "**":
-            return self.deny  # a question about everything meets every denial, and no lesser grant
+        if needed.scope == "**" or self.scope is None:
+            return self.deny  # a grant without a scope is not "everywhere", a denial without one is
         if needed.scope is None:
             return not scoped
-        if self.scope is None:
-            return self.deny  # a denial without a scope denies everywhere; a grant without one is not "everywhere"
         own, other = self.scope.split("/"), needed.scope.split("/")
-        if len(own) != len(other):
-            return False
-        # a question that contains a wildcard meets every denial that it could run into
-        return all(a in {"*", b} or (self.deny and b == "*") for a, b in zip(own, other, strict=True))
+        return len(own) == len(other) and all(self._meets(a, b) for a, b in zip(own, other, strict=True))
+
+    def _meets(self, own: str, other: str) -> bool:
+        return own in {"*", other} or (self.deny and other == "*")
 
 
 def allows(grants: Iterable[str], needed: str, *, scoped: bool = True) -> bool:
