@@ -323,7 +323,8 @@ class Toban:
     async def may_vote(self, context: SecurityContext, change: Change) -> str | None:
         """Why this person may not vote on this change; None if they may."""
         votes = await self.database.read(changes.votes, change.id)
-        return approvals.why_not(context, change, votes, self.clock.now())
+        rule = self.gate.rules.rule(change.risk, change.environment)
+        return approvals.why_not(context, change, votes, rule, self.clock.now())
 
     async def vote(
         self, context: SecurityContext, change_id: str, *, decision: Decision, digest: str, reason: str
@@ -338,7 +339,7 @@ class Toban:
             auth_level=context.auth_level,
             voted_at=self.clock.now(),
         )
-        after = await self.database.write(approve.vote, context, change_id.upper(), given, self.clock)
+        after = await self.database.write(approve.vote, context, change_id.upper(), given, self.gate.rules, self.clock)
         if after.state is not ChangeState.AWAITING_APPROVAL:
             await self.pipeline.woken(after)
         return after

@@ -83,6 +83,7 @@ async def test_sign_in_and_errors_are_accessible(browser, site, scheme):
     site.toban.users["sato"] = "correct horse"
     context = await browser.new_context(color_scheme=scheme, viewport={"width": 390, "height": 800})
     page = await context.new_page()
+    page.set_default_timeout(5000)
     await page.goto(site.url + "/incidents/INC-0001")
     assert page.url.endswith("/login?next=%2Fincidents%2FINC-0001")
     await _examine(page)

@@ -155,7 +155,7 @@ class House:
             change_id=change.id, voter=voter.user_id, decision=decision, digest=change.digest,
             auth_level=voter.auth_level, voted_at=self.clock.now(),
         )  # fmt: skip
-        after = await self.database.write(approve.vote, voter, change.id, given, self.clock)
+        after = await self.database.write(approve.vote, voter, change.id, given, self.gate.rules, self.clock)
         await self.pipeline.woken(after)
         return after
 

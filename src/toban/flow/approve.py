@@ -3,6 +3,7 @@
 import sqlalchemy as sa
 
 from toban.governance import approvals, audit, intents
+from toban.governance.policy import Policy
 from toban.kit.clock import Clock
 from toban.model.approval import Approval, Decision
 from toban.model.audit import AuditDraft, AuditResult
@@ -12,11 +13,14 @@ from toban.model.timeline import Lane, Note
 from toban.store import changes, timeline
 
 
-def vote(connection: sa.Connection, context: SecurityContext, change_id: str, given: Approval, clock: Clock) -> Change:
+def vote(
+    connection: sa.Connection, context: SecurityContext, change_id: str, given: Approval, rules: Policy, clock: Clock
+) -> Change:
     """Store a person's vote and tell it on the timeline. Raises as `governance.approvals.vote` does."""
     now = clock.now()
     change = changes.get(connection, context.workspace, change_id)
-    after = approvals.vote(connection, context, change, given, now)
+    rule = rules.rule(change.risk, change.environment)
+    after = approvals.vote(connection, context, change, given, rule, now)
     votes = changes.votes(connection, change_id)
     agreed = sum(one.decision is Decision.APPROVE for one in votes)
     done = "approved" if given.decision is Decision.APPROVE else "rejected"

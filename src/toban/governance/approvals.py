@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from toban.errors import ConflictError, InvalidTransitionError, PermissionDeniedError, RefusedError
 from toban.governance import access, audit
+from toban.governance.policy import Rule
 from toban.governance.roles import permissions_of
 from toban.model import change as change_model
 from toban.model.approval import Approval, Decision
@@ -21,6 +22,8 @@ from toban.store import access as access_store
 from toban.store import changes
 
 _REASON_LIMIT = 2_000
+FRESH_FOR = timedelta(minutes=15)
+"""A sign-in older than this is not fresh."""
 
 
 def permission(change: Change) -> str:
@@ -28,8 +31,11 @@ def permission(change: Change) -> str:
     return f"approvals.vote:{change.environment}"
 
 
-def why_not(context: SecurityContext, change: Change, votes: Sequence[Approval], now: datetime) -> str | None:
-    """Why this person may not vote on this change now; None if they may."""
+def why_not(
+    context: SecurityContext, change: Change, votes: Sequence[Approval], rule: Rule, now: datetime
+) -> str | None:
+    """Why this person may not vote on this change now; None if they may. `rule` is the policy's for its risk."""
+    stale = context.authenticated_at is None or now - context.authenticated_at > FRESH_FOR
     reasons = (
         (context.principal is not PrincipalType.HUMAN, "only people vote; this is a service or an agent"),
         (
@@ -45,18 +51,21 @@ def why_not(context: SecurityContext, change: Change, votes: Sequence[Approval],
         (any(vote.voter == context.user_id for vote in votes), "you have voted already"),
         (change.environment not in context.environments, f"you do not work in {change.environment}"),
         (not context.may(permission(change)), f"you need the permission {permission(change)}"),
+        (rule.fresh_sign_in and stale, f"{change.risk} in {change.environment} needs a fresh sign-in; sign in again"),
     )
     return next((reason for holds, reason in reasons if holds), None)
 
 
-def vote(connection: sa.Connection, context: SecurityContext, change: Change, given: Approval, now: datetime) -> Change:
+def vote(
+    connection: sa.Connection, context: SecurityContext, change: Change, given: Approval, rule: Rule, now: datetime
+) -> Change:
     """Store a vote and what follows from it, with its audit event, in the caller's transaction.
 
     Raises PermissionDeniedError when the person may not vote, ConflictError when they voted on another digest than the
     change has, InvalidTransitionError when it is too late.
     """
     votes = changes.votes(connection, change.id)
-    reason = why_not(context, change, votes, now)
+    reason = why_not(context, change, votes, rule, now)
     if reason is not None:
         if change.state is not ChangeState.AWAITING_APPROVAL or now >= change.approve_by:
             raise InvalidTransitionError(reason)

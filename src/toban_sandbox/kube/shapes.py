@@ -26,7 +26,13 @@ _MODULES = {
     "coordination.k8s.io": "coordination_v1",
     "authorization.k8s.io": "authorization_v1",
     "authentication.k8s.io": "authentication_v1",
+    "batch": "batch_v1",
+    "networking.k8s.io": "networking_v1",
+    "policy": "policy_v1",
+    "scheduling.k8s.io": "scheduling_v1",
+    "storage.k8s.io": "storage_v1",
 }
+_VERSIONED = {"autoscaling"}
 _WRAPPED = re.compile(r"(Optional|List|Dict)\[(?:str, )?(.+)\]\Z")
 # The models do not say what their plain maps hold: it is text, but for these.
 _QUANTITY_MAPS = {"limits", "requests", "capacity", "allocatable", "overhead", "hard", "used", "allocatedResources"}
@@ -47,9 +53,14 @@ class WrongTypeError(ValueError):
     """A field holds what it cannot; the message is the server's own."""
 
 
+def module_of(kind: kinds.Kind) -> str | None:
+    """The module of models that describes a kind, or None."""
+    return f"{kind.group}_{kind.version}" if kind.group in _VERSIONED else _MODULES.get(kind.group)
+
+
 def unknown_fields(kind: kinds.Kind, obj: Json) -> list[str]:
     """Paths of fields that this kind does not have; ApiError 400 when a field holds the wrong type."""
-    module = _MODULES.get(kind.group)
+    module = module_of(kind)
     if module is None or _model(module, kind.kind) is None:
         return []
     try:

@@ -6,7 +6,7 @@ import asyncio
 async def until(page, expression, *, timeout_s=10.0):
     """Return when the expression is true in the page. Raises TimeoutError."""
     async with asyncio.timeout(timeout_s):
-        while not await page.evaluate(expression):
+        while not await page.evaluate(expression):  # noqa: ASYNC110 - the page is no part of this loop
             await asyncio.sleep(0.03)
 
 

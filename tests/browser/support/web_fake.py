@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from browser.support import web_cases
 from toban.errors import ConflictError, NotFoundError, UnauthenticatedError
 from toban.flow.receive import Counts
-from toban.governance import access, approvals
+from toban.governance import access, approvals, policy
 from toban.model.approval import Approval, Decision
 from toban.model.casefile import CaseFile, ChangeFile
 from toban.model.change import Change, ChangeState
@@ -110,7 +110,8 @@ class FakeToban:
 
     async def may_vote(self, context, change):
         file = await self.change_file(context, change.id)
-        return approvals.why_not(context, change, file.approvals, self.clock.now())
+        rule = policy.Policy().rule(change.risk, change.environment)
+        return approvals.why_not(context, change, file.approvals, rule, self.clock.now())
 
     async def vote(self, context, change_id, *, decision, digest, reason) -> Change:
         file = await self.change_file(context, change_id)

@@ -85,7 +85,7 @@ async def test_every_answer_carries_the_safety_headers(client):
         assert "unsafe" not in policy
         assert "http" not in policy
         assert headers["x-content-type-options"] == "nosniff"
-        assert headers["referrer-policy"] == "no-referrer"
+        assert headers["referrer-policy"] == "same-origin"
         assert "camera=()" in headers["permissions-policy"]
         assert headers["x-request-id"]
 
