@@ -122,6 +122,7 @@ def _serve(wishes: Any) -> None:
 
     gc.disable()  # loading makes hundreds of thousands of objects and no garbage: a tenth of the start
 
+    running.make(running.home())
     with starting.sandbox_process(wishes, running.home()) as world:
         settings = starting.load_settings(wishes)
         http = settings.http

@@ -35,12 +35,10 @@ def user_add(
 
 
 def _new_password(file: Path | None) -> str:
-    if file is not None:
-        return client.read_secret(file, "--password-file")
-    typed = terminal.secret("Password")
+    typed = client.read_secret(file, "--password-file") if file else terminal.secret("Password")
     if len(typed) < _SHORTEST:
         raise CommandError(f"a password has {_SHORTEST} characters at least", exit_code=Exit.USAGE)
-    if terminal.secret("Once more") != typed:
+    if file is None and terminal.secret("Once more") != typed:
         raise CommandError("the two passwords are not the same", exit_code=Exit.USAGE)
     return typed
 

@@ -113,7 +113,12 @@ def _vote(decision: str, change: str, *, reason: str, yes: bool, speaker: Speake
         if not (yes or terminal.ask(speaker(f"ask.{decision}", change=found.id))):
             raise CommandError(speaker("not_voted", change=found.id))
         body = {"decision": decision, "digest": found.digest, "reason": reason}
-        after = api.post(f"/changes/{found.id}/votes", body)
+        try:
+            after = api.post(f"/changes/{found.id}/votes", body)
+        except CommandError as error:
+            if error.code == "CONFLICT":
+                error.hint = f"look at it again: toban change show {found.id}"
+            raise
         sys.stdout.write(_voted(after, decision, speaker, api) + "\n")
 
 

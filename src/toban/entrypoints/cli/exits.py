@@ -46,15 +46,15 @@ _HINTS: Final = {
     "OVERLOADED": "send it again in a moment",
     "STORAGE_UNAVAILABLE": "look at the server's log and its disk, then try again",
     "MISDIRECTED": "add the name to http.public_hosts of the server, or use its address in TOBAN_URL",
-    "CONFLICT": "look at it again before you decide: `toban change show`",
 }
 
 
 class CommandError(Exception):
-    """A command failed: what happened in one line each, what to do about it, and the exit code."""
+    """A command failed: what happened in one line each, what to do about it, the exit code, an error's stable code."""
 
-    def __init__(self, *lines: str, exit_code: Exit = Exit.FAILED, hint: str = "") -> None:
+    def __init__(self, *lines: str, exit_code: Exit = Exit.FAILED, hint: str = "", code: str = "") -> None:
         self.lines = lines
+        self.code = code
         self.exit_code = exit_code
         self.hint = hint
         super().__init__("\n".join(lines))
@@ -67,7 +67,7 @@ def of_code(code: str) -> Exit:
 
 def told(code: str, message: str) -> CommandError:
     """What a command says of an error with this code."""
-    return CommandError(message, exit_code=of_code(code), hint=_HINTS.get(code, ""))
+    return CommandError(message, exit_code=of_code(code), hint=_HINTS.get(code, ""), code=code)
 
 
 def of_error(error: TobanError) -> CommandError:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from toban.entrypoints.cli.exits import CommandError, Exit
+
 RUN_FILE = "run.json"
 
 
@@ -28,6 +30,23 @@ def home(variables: Mapping[str, str] | None = None) -> Path:
     """The state folder, as `toban.settings.home_folder` has it."""
     given = os.environ if variables is None else variables
     return Path(given.get("TOBAN_HOME") or Path.home() / ".local" / "state" / "toban").expanduser()
+
+
+def make(state: Path) -> None:
+    """Make the state folder, for its owner alone. Raises CommandError."""
+    try:
+        state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        usable = os.access(state, os.W_OK | os.X_OK)
+    except OSError as error:
+        reason, usable = error.strerror or str(error), False
+    else:
+        reason = "it cannot be written"
+    if not usable:
+        raise CommandError(
+            f"the state folder {state} cannot be used: {reason}",
+            exit_code=Exit.USAGE,
+            hint="set TOBAN_HOME to a folder that you may write to",
+        )
 
 
 def sandbox_folder(state: Path) -> Path:

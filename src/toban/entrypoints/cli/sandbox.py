@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from cyclopts import App, Parameter
 
 from toban.entrypoints.cli import options, processes, running, sandboxes, speech, tables
-from toban.entrypoints.cli.exits import CommandError, Exit
+from toban.entrypoints.cli.exits import CommandError
 from toban.entrypoints.cli.tables import Column
 
 scenario_app = App(name="scenario")
@@ -28,12 +28,7 @@ def up(
         raise CommandError(
             "a sandbox runs here already", hint="see `toban sandbox status`; stop it with `toban sandbox down`"
         )
-    try:
-        home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError as error:
-        raise CommandError(
-            f"the state folder {home} cannot be used: {error.strerror}", exit_code=Exit.USAGE, hint="set TOBAN_HOME"
-        ) from error
+    running.make(home)
     ports = {name: port if not any_port or sandboxes.is_free(port) else 0 for name, port in sandboxes.PORTS.items()}
     more = ["--seed", str(seed)]
     more += ["--alert-url", alert_url] if alert_url else []

@@ -105,7 +105,7 @@ def wait_ready(child: subprocess.Popen[bytes], folder: Path, log: Path) -> Sandb
             return found
         code = child.poll()
         if code is not None:
-            said = processes.last_line(log).removeprefix("toban_sandbox: ")
+            said = processes.last_line(log).removeprefix("toban_sandbox: ").partition(";")[0]
             raise CommandError(
                 f"the sandbox did not start: {said or f'it ended with exit code {code}'}",
                 exit_code=_EXITS.get(code, Exit.FAILED),

@@ -59,12 +59,6 @@ def sandbox_process(wishes: Wishes, home: Path) -> Iterator["Starting | None"]:
     if not wishes.sandbox:
         yield None
         return
-    try:
-        home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError as error:
-        raise CommandError(
-            f"the state folder {home} cannot be used: {error.strerror}", exit_code=Exit.USAGE, hint="set TOBAN_HOME"
-        ) from error
     usual = sandboxes.PORTS
     ports = {name: port if not wishes.any_port or sandboxes.is_free(port) else 0 for name, port in usual.items()}
     log = home / sandboxes.LOG
