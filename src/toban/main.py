@@ -116,18 +116,17 @@ def _serve(wishes: Any) -> None:
     import asyncio
     import gc
 
-    from toban.entrypoints.cli import running, sandboxes
+    from toban.entrypoints.cli import running
     from toban.entrypoints.cli import up as starting
     from toban.entrypoints.http import server
 
     gc.disable()  # loading makes hundreds of thousands of objects and no garbage: a tenth of the start
 
     running.make(running.home())
-    with starting.sandbox_process(wishes, running.home()) as world:
+    with starting.world(wishes, running.home()) as world:
         settings = starting.load_settings(wishes)
         http = settings.http
-        taken = wishes.any_port and not sandboxes.is_free(http.port)
-        listener = server.listen(http.host, 0 if taken else http.port)
+        listener = server.listen(http.host, http.port, any_port=wishes.any_port)
         starting.configure_logs()
         from toban.entrypoints.http import application  # noqa: F401 - loaded while the sandbox starts
 
@@ -158,7 +157,7 @@ def main(arguments: list[str] | None = None) -> int:
         return Exit.INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left; say nothing more at exit
-        return Exit.OK
+        return Exit.FAILED  # as the library that draws does it
     except Exception as error:  # an entry point: no traceback reaches a person unasked
         if debug:
             raise
@@ -182,7 +181,6 @@ def _failure(error: Exception) -> CommandError:
     if isinstance(error, TobanError):
         return of_error(error)
     if isinstance(error, CycloptsError):
-        error.verbose = False
         chain = " ".join(["toban", *(error.command_chain or ())])
         return CommandError(str(error).strip(), exit_code=Exit.USAGE, hint=f"see `{chain} --help`")
     told = f"{type(error).__name__}: {error}"

@@ -10,7 +10,7 @@ from toban.governance.policy import TABLE
 from toban.model.environment import Environment
 from toban.runbooks import runbook
 from toban_sandbox import scenario
-from toban_sandbox.kube.auth import RULES
+from toban_sandbox.kube.serve import ROLES
 from toban_sandbox.promql.functions import FUNCTIONS
 from toban_sandbox.promql.parser import AGGREGATES
 
@@ -52,7 +52,7 @@ def test_every_error_code_is_in_the_api_page_with_its_status():
 def test_every_scenario_and_role_of_the_sandbox_is_described():
     text = read("sandbox.md")
     assert [name for name in scenario.names() if f"| `{name}` |" not in text] == []
-    assert [role for role in RULES if f"`kubeconfig-{role}.yaml`" not in text] == []
+    assert [role for role in ROLES if f"`kubeconfig-{role}.yaml`" not in text] == []
 
 
 def test_the_documented_subset_of_promql_is_the_one_that_is_built():

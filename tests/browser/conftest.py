@@ -1,6 +1,7 @@
 """A real browser on a real server with a backend in memory. Nothing is downloaded; a missing browser is a failure."""
 
 import asyncio
+import inspect
 import json
 import shutil
 import socket
@@ -37,7 +38,7 @@ def pytest_collection_modifyitems(items):
     """One event loop for the whole session: starting a browser for each test would take longer than the tests."""
     here = Path(__file__).parent
     for item in items:
-        if here in item.path.parents:
+        if here in item.path.parents and inspect.iscoroutinefunction(item.function):
             item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
 
 

@@ -1,12 +1,9 @@
 """How every page stands in a browser: accessible, whole, nothing cut off, in both languages, schemes and widths."""
 
-import gzip
-
 import pytest
 from axe_playwright_python.async_playwright import Axe
 
 from browser.support import web_cases
-from toban.entrypoints.http.assets import FOLDER, assets
 
 _PAGES = ["/", "/incidents", "/approvals", *[f"/incidents/{id_}" for id_ in sorted(web_cases.all_cases())]]
 _RULES = {
@@ -134,11 +131,3 @@ async def test_a_page_is_interactive_in_half_a_second(open_page):
         times.append(await page.evaluate("performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd"))
     print(f"interactive after {sorted(times)} ms")
     assert min(times) < 500
-
-
-def test_the_assets_weigh_less_than_sixty_kilobytes():
-    weight = 0
-    for address in (assets().script, assets().style, "/static/icon.svg"):
-        weight += len(gzip.compress((FOLDER / address.rpartition("/")[2]).read_bytes(), 9))
-    print(f"assets weigh {weight} bytes, gzipped")
-    assert weight < 60 * 1024

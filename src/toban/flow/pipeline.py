@@ -176,12 +176,7 @@ class Pipeline:
             evidence.save_diagnosis(connection, diagnosis)
             root = {"service": diagnosis.best.service} if diagnosis.best and diagnosis.best.service else {}
             incident = incidents.move(connection, workspace, incident_id, IncidentState.DIAGNOSED, **root)
-            best = diagnosis.hypotheses[0] if diagnosis.hypotheses else None
-            facts = {
-                "verdict": diagnosis.verdict,
-                "cause": best.cause if best else "",
-                "confidence": best.confidence if best else 0.0,
-            }
+            facts = diagnose.timeline_facts(diagnosis)
             self._note(connection, incident, "diagnosis.made", diagnosis.summary, facts, once=f"diagnosis:{attempt}")
 
         await self._t.database.write(store)

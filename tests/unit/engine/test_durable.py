@@ -199,7 +199,9 @@ def test_what_the_engine_stores_is_json_not_pickle(tmp_path):
     with sqlite3.connect(tmp_path / "engine.db") as connection:
         formats = {row[0] for row in connection.execute("select serialization from workflow_status")}
         stored = [row[0] for row in connection.execute("select inputs from workflow_input")]
-        stored += [row[0] for row in connection.execute("select output from operation_outputs where output is not null")]
+        stored += [
+            row[0] for row in connection.execute("select output from operation_outputs where output is not null")
+        ]
     assert formats == {"portable_json"}
     assert len(stored) >= 4
     for text in stored:

@@ -63,15 +63,6 @@ async def test_no_page_loads_anything_from_outside(client, path):
     )
 
 
-async def test_the_shipped_assets_name_no_outside_host():
-    from toban.entrypoints.http.assets import FOLDER
-
-    for path in FOLDER.iterdir():
-        if path.suffix in {".js", ".css", ".svg"}:
-            hosts = set(re.findall(r"https?://([a-z0-9.-]+)", path.read_text("utf-8")))
-            assert hosts <= {"www.w3.org"}, path.name
-
-
 async def test_the_language_follows_address_then_cookie_then_browser(client):
     japanese = {"Accept-Language": "fr;q=0.9, ja;q=0.8, en;q=0.7"}
     assert '<html lang="ja"' in (await client.get("/", headers=japanese)).text

@@ -330,7 +330,7 @@ async def test_nothing_is_created_where_there_is_no_namespace(admin):
 
 
 async def test_a_body_of_another_form_is_refused_by_its_type(admin):
-    headers = {"Content-Type": "application/vnd.kubernetes.protobuf"}
+    headers = {"Content-Type": "application/x-protobuf"}
     answer = await admin.post(CONFIGMAPS, content=b"k8s\x00", headers=headers)
     assert answer.status_code == 415
     assert answer.json()["reason"] == "UnsupportedMediaType"

@@ -53,34 +53,45 @@ def check(wishes: Wishes) -> None:
         sandboxes.scenario(wishes.scenario)
 
 
-@contextmanager
-def sandbox_process(wishes: Wishes, home: Path) -> Iterator["Starting | None"]:
-    """A sandbox that starts while Toban is loaded, and is stopped at the end; None without one."""
-    if not wishes.sandbox:
-        yield None
-        return
-    usual = sandboxes.PORTS
-    ports = {name: port if not wishes.any_port or sandboxes.is_free(port) else 0 for name, port in usual.items()}
-    log = home / sandboxes.LOG
-    folder = running.sandbox_folder(home)
-    child = processes.start(sandboxes.command(folder, ports), log=log)
-    try:
-        yield Starting(child, folder, log)
-    finally:
-        processes.stop(child)
+class World:
+    """A sandbox that starts while Toban is loaded."""
 
+    def __init__(self, home: Path, *, any_port: bool) -> None:
+        self._folder = running.sandbox_folder(home)
+        self._log = home / sandboxes.LOG
+        self._any_port = any_port
+        free = {name: port if not any_port or sandboxes.is_free(port) else 0 for name, port in sandboxes.PORTS.items()}
+        self._child = self._start(free)
 
-@dataclass(frozen=True)
-class Starting:
-    """A sandbox on its way."""
-
-    child: subprocess.Popen[bytes]
-    folder: Path
-    log: Path
+    def _start(self, ports: Mapping[str, int]) -> subprocess.Popen[bytes]:
+        return processes.start(sandboxes.command(self._folder, ports), log=self._log)
 
     def wait(self) -> sandboxes.Sandbox:
         """The sandbox, once it is ready. Raises CommandError."""
-        return sandboxes.wait_ready(self.child, self.folder, self.log)
+        try:
+            return sandboxes.wait_ready(self._child, self._folder, self._log)
+        except CommandError as error:
+            if not (self._any_port and error.exit_code is Exit.CONNECTION):
+                raise
+        self._child = self._start(dict.fromkeys(sandboxes.PORTS, 0))  # somebody took a port in between
+        return sandboxes.wait_ready(self._child, self._folder, self._log)
+
+    def stop(self) -> None:
+        """End it."""
+        processes.stop(self._child)
+
+
+@contextmanager
+def world(wishes: Wishes, home: Path) -> Iterator[World | None]:
+    """The sandbox on its way, stopped at the end; None without one."""
+    if not wishes.sandbox:
+        yield None
+        return
+    found = World(home, any_port=wishes.any_port)
+    try:
+        yield found
+    finally:
+        found.stop()
 
 
 def pointed_at(settings: "Settings", sandbox: sandboxes.Sandbox) -> "Settings":

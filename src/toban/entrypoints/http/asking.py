@@ -2,11 +2,12 @@
 
 from collections.abc import Awaitable, Callable
 
+import structlog
 from fastapi import Request
 
 from toban.app import Toban
 from toban.errors import UnauthenticatedError
-from toban.model.security import SecurityContext
+from toban.model.security import SecurityContext, log_fields
 
 COOKIE = "toban_session"
 SECURE_COOKIE = "__Host-toban_session"
@@ -32,10 +33,12 @@ def of(toban: Toban) -> Callable[[Request], Awaitable[SecurityContext]]:
     """A dependency that gives the asker's context, once for each request."""
 
     async def ask(request: Request) -> SecurityContext:
-        return await toban.context_for(
+        context = await toban.context_for(
             bearer=bearer_of(request),
             session=session_of(request),
             request_id=getattr(request.state, "request_id", ""),
         )
+        structlog.contextvars.bind_contextvars(**log_fields(context))
+        return context
 
     return ask

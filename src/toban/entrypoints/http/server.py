@@ -102,8 +102,11 @@ class Door:
     tell: Callable[[str], None] = lambda _url: None
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """Take the port before anything else is started. Raises PortInUseError and ListenError: what to change."""
+def listen(host: str, port: int, *, any_port: bool = False) -> socket.socket:
+    """Take the port before anything else is started, with `any_port` a free one where it is taken.
+
+    Raises PortInUseError and ListenError, which say what to change.
+    """
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     except OSError as error:
@@ -118,6 +121,8 @@ def listen(host: str, port: int) -> socket.socket:
         raise ListenError(f"port {port} on {host}: {error.strerror}; choose one above 1023 with --port") from error
     except OSError as error:
         listener.close()
+        if any_port:
+            return listen(host, 0)
         raise PortInUseError(
             f"port {port} on {host} cannot be used: {error.strerror}. Stop what uses it, "
             "or choose another with --port or the setting http.port (0 takes a free one)"

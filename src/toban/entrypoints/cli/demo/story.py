@@ -6,7 +6,7 @@ Called by `command`. The server's timeline tells what happened; this only reads 
 import select
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from toban.entrypoints.cli import sandboxes, terminal
@@ -57,7 +57,6 @@ class _Thread:
     file: CaseFile
     after: int = 0
     read_at: float = 0.0
-    drawn: set[str] = field(default_factory=set)
 
 
 class Story:
