@@ -4,7 +4,7 @@ import pytest
 
 from support.house import House, alert
 from support.world import World
-from toban.errors import ConflictError, InvalidTransitionError, PermissionDeniedError
+from toban.errors import ConflictError, InvalidInputError, InvalidTransitionError, PermissionDeniedError
 from toban.flow.execute import Settlement
 from toban.governance import access, audit
 from toban.model.approval import Decision
@@ -249,6 +249,8 @@ async def test_a_person_who_looked_can_settle_it_either_way_and_toban_cannot(hou
         await house.pipeline.settle(
             access.toban_context("default"), await house.change(), Settlement.EXECUTED, "it says so"
         )
+    with pytest.raises(InvalidInputError, match="needs a reason"):
+        await house.pipeline.settle(house.you(), await house.change(), Settlement.FAILED, "")
     await house.pipeline.settle(house.you(), await house.change(), Settlement.FAILED, "the limit is as it was")
     await house.run()
     change = await house.change()
@@ -276,6 +278,24 @@ async def test_a_fix_that_does_not_work_is_rolled_back_once(house):
     assert change.state is ChangeState.ROLLED_BACK
     assert house.world.limit == 128
     assert house.world.effects == ["CHG-0001:raise_limit:1", "CHG-0001:rollback_raise_limit:1"]
+
+
+async def test_the_kill_switch_stops_a_rollback_too_and_calls_a_person(house, tmp_path):
+    await planned(house)
+    house.world.need = 100_000
+    await house.vote()
+    original = house.world.write
+
+    def halt(*args):
+        original(*args)
+        (tmp_path / "HALT").write_text("stop everything")
+
+    house.world.write = halt
+    await house.run()
+    change = await house.change()
+    assert change.state is ChangeState.ESCALATED
+    assert "stop everything" in change.outcome
+    assert len(house.world.effects) == 1
 
 
 async def test_no_data_after_the_fix_is_not_success(house):

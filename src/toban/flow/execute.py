@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from toban.errors import InvalidTransitionError, PermissionDeniedError, TobanError
+from toban.errors import InvalidInputError, InvalidTransitionError, PermissionDeniedError, TobanError
 from toban.flow import signals
 from toban.governance import intents
 from toban.governance.gate import Gate, Place
@@ -122,6 +122,8 @@ class Executor:
             raise PermissionDeniedError("only a person settles what nobody could prove")
         if change.state is not ChangeState.UNKNOWN:
             raise InvalidTransitionError(f"{change.id} is {change.state}; there is nothing to settle")
+        if decided is not Settlement.PROBE and not reason:
+            raise InvalidInputError("say what you saw: a person's word on an UNKNOWN change needs a reason")
         for step in (*change.steps, *change.rollback_steps):
             if step.state is not StepState.UNKNOWN:
                 continue

@@ -106,7 +106,7 @@ class _Reads:
         said = []
         for (source, problem), things in sorted(self._failures.items()):
             named = sorted(things)
-            more = f" and {len(named) - 2} more" if len(named) > 3 else ""  # noqa: PLR2004
+            more = f" and {len(named) - 2} more" if len(named) > 3 else ""  # noqa: PLR2004 - two names say it, the rest is a number
             said.append(f"{source}: {', '.join(named[:2] if more else named)}{more}: {problem}")
         return tuple(said)
 

@@ -60,8 +60,13 @@ def begin(connection: sa.Connection, change: Change, step_id: str, moment: Momen
 
 
 def _forbidden(connection: sa.Connection, change: Change, step: Step, moment: Moment) -> str:
+    halt = killswitch.check(
+        connection, moment.home, workspace=change.workspace, environment=change.environment, action=step.action
+    )
+    if halt:
+        return f"halted ({halt.scope}): {halt.reason}"
     if change.state is ChangeState.ROLLING_BACK:
-        return ""  # approved together with the change; only the kill switch of a person stops it, in `flow/execute.py`
+        return ""  # approved together with the change
     if change.state not in {ChangeState.APPROVED, ChangeState.DISPATCHING}:
         return f"{change.id} is {change.state}"
     if change.policy_version != moment.rules.version:
@@ -70,11 +75,6 @@ def _forbidden(connection: sa.Connection, change: Change, step: Step, moment: Mo
         stale = approvals.obsolete_reason(connection, change, moment.now)
         if stale:
             return stale
-    halt = killswitch.check(
-        connection, moment.home, workspace=change.workspace, environment=change.environment, action=step.action
-    )
-    if halt:
-        return f"halted ({halt.scope}): {halt.reason}"
     verdict = limits.check(connection, change, step, moment.now)
     return "" if verdict.ok else verdict.reason
 

@@ -10,9 +10,7 @@ from toban.errors import InvalidInputError
 
 _LIMIT = 4_000
 _WHOLE = re.compile(r"\{\{((?:(?!\{\{|\}\}).)+)\}\}", re.DOTALL)
-_environment = ImmutableSandboxedEnvironment(  # noqa: S701 - fills typed parameters, never a page
-    undefined=jinja2.StrictUndefined, autoescape=False
-)
+_environment = ImmutableSandboxedEnvironment(undefined=jinja2.StrictUndefined, autoescape=False)
 
 
 def render(template: str, values: dict[str, Any]) -> Any:

@@ -129,7 +129,7 @@ def _what(facts: Mapping[str, Any]) -> str:
     if facts["restart_only"]:
         return " (a restart, nothing else changed)"
     fields = [change["path"] for change in facts["changes"]]
-    return f" (changed: {', '.join(fields[:3])}{' …' if len(fields) > 3 else ''})" if fields else ""  # noqa: PLR2004
+    return f" (changed: {', '.join(fields[:3])}{' …' if len(fields) > 3 else ''})" if fields else ""  # noqa: PLR2004 - as many as are shown
 
 
 def _relative(seconds: int | None) -> str:

@@ -43,7 +43,7 @@ def summary(situation: Situation, hypotheses: Sequence[Hypothesis], verdict: Ver
     else:
         said = _open_end(situation, hypotheses)
     if situation.missing:
-        said += f" Not read: {'; '.join(situation.missing[:4])}{' …' if len(situation.missing) > 4 else ''}."  # noqa: PLR2004
+        said += f" Not read: {'; '.join(situation.missing[:4])}{' …' if len(situation.missing) > 4 else ''}."  # noqa: PLR2004 - as many as are shown
     return said
 
 
@@ -64,7 +64,7 @@ def _open_end(situation: Situation, hypotheses: Sequence[Hypothesis]) -> str:
         lasted = f" after {duration((max(ends) - situation.started_at).total_seconds())}" if ends else ""
         names = sorted({alert.name for alert in situation.alerts})
         parts.append(f"{'Alert' if len(names) == 1 else 'Alerts'} {', '.join(names[:3])} ended by itself{lasted}.")
-    rivals = [one for one in hypotheses if one.confidence >= 0.5 and one.cause != "transient"]  # noqa: PLR2004
+    rivals = [one for one in hypotheses if one.confidence >= 0.5 and one.cause != "transient"]  # noqa: PLR2004 - as likely as not
     if len(rivals) > 1:
         parts.append(f"Two causes fit equally well: {rivals[0].statement} Or: {rivals[1].statement}")
     else:

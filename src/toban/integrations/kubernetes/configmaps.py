@@ -120,7 +120,7 @@ class RestoreConfigMap(WriteAction[RestoreParameters]):
             detail=detail,
         )
 
-    async def undo(self, params: RestoreParameters, targets: tuple[Target, ...]) -> ActionCall | None:  # noqa: ARG002
+    async def undo(self, params: RestoreParameters, targets: tuple[Target, ...]) -> ActionCall | None:  # noqa: ARG002 - the contract gives them, there is no way back
         """None: the inverse would be a deletion."""
         return None
 

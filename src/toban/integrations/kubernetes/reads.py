@@ -150,7 +150,7 @@ class PodLogs(ReadAction[LogParameters]):
             found = await self._api.text(paths.pod_log(params.namespace, params.pod), **query)
         except UpstreamRefusedError as error:
             # The kubelet has no code of its own for "it has not run": only its words tell.
-            if error.details.get("status") == 400 and any(words in error.message for words in _NO_LOG_YET):  # noqa: PLR2004
+            if error.details.get("status") == 400 and any(words in error.message for words in _NO_LOG_YET):  # noqa: PLR2004 - an HTTP status
                 return {"lines": [], "reason": error.message}
             raise
         lines = found.split("\n")

@@ -34,6 +34,6 @@ class RestartRollout(DeploymentAction[paths.ObjectParameters]):
         template["metadata"] = {**meta, "annotations": notes}
         return Plan(template)
 
-    async def undo(self, params: paths.ObjectParameters, targets: tuple[Target, ...]) -> ActionCall | None:  # noqa: ARG002
+    async def undo(self, params: paths.ObjectParameters, targets: tuple[Target, ...]) -> ActionCall | None:  # noqa: ARG002 - the contract gives them, there is no way back
         """None: a restart cannot be taken back, and leaves nothing to take back."""
         return None
