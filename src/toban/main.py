@@ -55,6 +55,7 @@ def build() -> App:
     _group(
         app, "change", _WORK, "Planned and made changes.", module="changes",
         list="Changes that wait for approval.", show="One change: plan, votes, verification.",
+        settle="Say what came of one whose outcome is unknown.",
     )  # fmt: skip
     app.command(f"{_CLI}.changes:approve", name="approve", group=_WORK, help="Approve a change after looking at it.")
     app.command(f"{_CLI}.changes:reject", name="reject", group=_WORK, help="Reject a change, with a reason.")

@@ -220,3 +220,15 @@ async def test_hostile_text_does_nothing_but_stand_there(open_page, site):
         assert wide <= room
     await page.locator(".story >> text=<U+202E>evil").first.wait_for()
     assert dialogs == []
+
+
+async def test_an_unknown_outcome_is_settled_by_a_person_who_looked(open_page, site):
+    page = await open_page("/incidents/INC-0004")
+    await page.get_by_role("button", name="It took effect").click()
+    await page.get_by_role("alert").wait_for()
+    assert "say what you saw" in await page.get_by_role("alert").inner_text()
+    await page.get_by_label("What you saw").fill("the new image runs")
+    await page.get_by_role("button", name="It took effect").click()
+    await page.locator("text=is carried out; verification starts").wait_for()
+    assert site.toban.cases["INC-0004"].changes[0].change.state is ChangeState.EXECUTED
+    open_page.visitor.problems.clear()  # the refused attempt was answered 422

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from types import SimpleNamespace
 
 from browser.support import web_cases
-from toban.errors import ConflictError, NotFoundError, UnauthenticatedError
+from toban.errors import ConflictError, InvalidInputError, NotFoundError, UnauthenticatedError
 from toban.flow.receive import Counts
 from toban.governance import access, approvals, policy
 from toban.model.approval import Approval, Decision
@@ -140,6 +140,23 @@ class FakeToban:
         await self.tell(
             change.incident_id, Lane.PEOPLE, f"change.{decision}", f"{context.user_id} voted on {change.id}",
             change=change.id, reason=reason,
+        )  # fmt: skip
+        return change
+
+    async def settle(self, context, change_id, *, decided, reason):
+        file = await self.change_file(context, change_id)
+        if decided != "probe" and not reason:
+            raise InvalidInputError("say what you saw: a person's word on an UNKNOWN change needs a reason")
+        state = {"probe": ChangeState.UNKNOWN, "executed": ChangeState.EXECUTED, "failed": ChangeState.FAILED}[decided]
+        change = file.change.model_copy(update={"state": state})
+        case = self.cases[change.incident_id]
+        files = tuple(
+            one.model_copy(update={"change": change}) if one.change.id == change.id else one for one in case.changes
+        )
+        self.cases[change.incident_id] = case.model_copy(update={"changes": files})
+        await self.tell(
+            change.incident_id, Lane.PEOPLE, "change.settled", f"{context.user_id} settled {change.id}",
+            change=change.id, decided=decided, reason=reason,
         )  # fmt: skip
         return change
 

@@ -6,7 +6,8 @@ from html.parser import HTMLParser
 import pytest
 
 from browser.support import web_cases
-from toban.entrypoints.http.views import diff, evidence
+from toban.entrypoints.http.views import alerts, diff, evidence
+from toban.model.alert import AlertState, Severity
 from toban.model.change import ChangeState
 
 _PATHS = ["/", "/incidents", "/approvals", *[f"/incidents/{id_}" for id_ in sorted(web_cases.all_cases())], "/nope"]
@@ -237,6 +238,31 @@ async def test_a_vote_on_an_unknown_change_is_not_found(client, toban):
     assert (await client.post("/changes/CHG-9999/vote", data=_vote(toban))).status_code == 404
 
 
+# --- an unknown outcome
+
+
+async def test_a_person_who_looked_settles_an_unknown_outcome(client, toban):
+    sent = {"csrf": toban.local_csrf, "decided": "executed", "reason": "the limit is 256Mi"}
+    response = await client.post("/changes/CHG-0004/settlement", data=sent)
+    assert (response.status_code, response.headers["location"]) == (303, "/incidents/INC-0004#next")
+    assert toban.cases["INC-0004"].changes[0].change.state is ChangeState.EXECUTED
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "told"),
+    [
+        ({"reason": ""}, 422, "say what you saw"),
+        ({"csrf": "wrong"}, 403, "This page was open for long"),
+    ],
+)
+async def test_a_settlement_without_a_reason_or_the_pages_token_is_refused(client, toban, changes, status, told):
+    sent = {"csrf": toban.local_csrf, "decided": "failed", "reason": "not there", **changes}
+    response = await client.post("/changes/CHG-0004/settlement", data=sent)
+    assert response.status_code == status
+    assert told in response.text
+    assert toban.cases["INC-0004"].changes[0].change.state is ChangeState.UNKNOWN
+
+
 # --- sign-in
 
 
@@ -341,6 +367,19 @@ def test_a_web_link_is_kept(link):
 )
 def test_anything_else_is_no_link(link):
     assert evidence.web_link(link) == ""
+
+
+def test_a_storm_reads_as_few_groups_with_what_their_alerts_share_and_where_they_differ():
+    one = web_cases.alert(1, "TargetDown", "cart", Severity.WARNING, 5, labels={"alertname": "TargetDown", "pod": "a"})
+    two = web_cases.alert(2, "TargetDown", "cart", Severity.HIGH, 4, labels={"alertname": "TargetDown", "pod": "b"})
+    other = web_cases.alert(
+        3, "TargetDown", "web", Severity.CRITICAL, 6, state=AlertState.RESOLVED, ended_at=web_cases.NOW
+    )
+    cart, web = alerts.groups([two, other, one])
+    assert [alert.id for alert in cart.members] == ["ALR-0001", "ALR-0002"]
+    assert (cart.severity, cart.firing, web.firing) == (Severity.HIGH, 2, 0)
+    assert cart.shared == {"alertname": "TargetDown"}
+    assert cart.own(two) == {"pod": "b"}
 
 
 def test_findings_that_carry_a_hypothesis_come_first_and_know_what_speaks_against_it():

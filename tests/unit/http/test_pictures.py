@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from browser.support import web_cases
-from toban.entrypoints.http.drawing import causal_graph, chart, lanes, scale, svg
+from toban.entrypoints.http.drawing import causal_graph, causal_tree, chart, lanes, scale, svg
 from toban.entrypoints.http.i18n.words import Words
 from toban.entrypoints.http.views import evidence, pictures
 from toban.model.diagnosis import GraphEdge, GraphNode
@@ -80,11 +80,14 @@ def _graphs(draw):
     return nodes, [GraphEdge(cause=f"n{a}", effect=f"n{b}", weight=draw(weights)) for a, b in pairs]
 
 
-@given(graph=_graphs(), standing=st.booleans())
+@given(graph=_graphs(), narrow=st.booleans())
 @settings(max_examples=60, deadline=None)
-def test_any_graph_lies_inside_its_frame(graph, standing):
+def test_any_graph_lies_inside_its_frame(graph, narrow):
     nodes, edges = graph
-    picture = causal_graph.draw(nodes, edges, say=_say, title="Causal graph", standing=standing)
+    if narrow:
+        picture = causal_tree.draw(nodes, edges, say=Words("en"), title="Causal graph", width=336)
+    else:
+        picture = causal_graph.draw(nodes, edges, say=_say, title="Causal graph")
     assert picture is not None
     assert_inside(picture)
 
@@ -97,6 +100,23 @@ def test_edges_to_unknown_nodes_are_left_out():
     node = GraphNode(id="a", label="a", role="cause")
     picture = causal_graph.draw([node], [GraphEdge(cause="a", effect="gone", weight=1)], say=_say, title="x")
     assert "g-edge" not in str(picture.body)
+
+
+@given(graph=_graphs())
+@settings(max_examples=40, deadline=None)
+def test_the_narrow_graph_shows_every_node_once(graph):
+    nodes, edges = graph
+    picture = causal_tree.draw(nodes, edges, say=Words("en"), title="x", width=336)
+    boxes = [one for one in _tree(picture).iter() if "g-node" in one.attrib.get("class", "")]
+    assert len(boxes) == len(nodes)
+
+
+def test_the_narrow_graph_is_as_narrow_as_a_telephone_and_names_what_it_leaves_out():
+    more = GraphEdge(cause="change:F-1", effect="service:frontend", weight=0.2)
+    edges = (*web_cases.edges(), more)
+    picture = causal_tree.draw(web_cases.nodes(), edges, say=Words("en"), title="x", width=336)
+    assert picture.frame.width <= 336
+    assert "also from checkout" in str(picture.body)
 
 
 def test_the_root_is_told_by_a_word_and_a_shape_of_its_own():

@@ -1,7 +1,7 @@
 """`toban change`, `toban approve`, `toban reject`: what would be done, and the person's word on exactly that."""
 
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -74,9 +74,30 @@ def _draw(file: "ChangeFile", speaker: Speaker, console: "Console") -> None:
     paper.line(speaker("label.incident"), file.change.incident_id)
     paper.line(speaker("label.cause"), file.change.reason)
     drawing.plan(file)
+    drawing.outcome(file)
     drawing.votes(file)
     if file.verification:
         drawing.verification(file.verification)
+
+
+def settle(
+    change: ChangeId,
+    seen: Annotated[
+        Literal["probe", "executed", "failed"],
+        Parameter(help="probe: let Toban look again; else what you saw with your own eyes."),
+    ],
+    /,
+    *,
+    reason: Annotated[str, Parameter(help="How you know; needed for a person's word.")] = "",
+    lang: options.Language = None,
+) -> None:
+    """Settle a change of which nobody knows whether it took effect."""
+    if seen != "probe" and not reason.strip():
+        raise CommandError("a person's word needs a reason", exit_code=Exit.USAGE, hint="say how you know: --reason")
+    speaker = speech.speaker(lang)
+    with client.connect() as api:
+        after = api.post(f"/changes/{client.segment(change)}/settlement", {"decided": seen, "reason": reason})
+    sys.stdout.write(f"{after['id']}: {speaker.word('change_state', after['state'])}\n")
 
 
 def approve(

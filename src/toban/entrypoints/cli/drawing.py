@@ -9,7 +9,7 @@ from toban.entrypoints.cli.paper import Paper
 from toban.entrypoints.cli.speech import Speaker
 from toban.model.approval import Approval
 from toban.model.casefile import CaseFile, ChangeFile
-from toban.model.change import Change, Step
+from toban.model.change import Change, ChangeState, Step
 from toban.model.diagnosis import Diagnosis, Evidence, Hypothesis
 from toban.model.verification import Check, CheckResult, Verification
 
@@ -106,6 +106,13 @@ class Drawing:
         for vote in file.approvals:
             told = self.say(f"vote.{vote.decision}", voter=vote.voter)
             self._line("approval", f"{told} {local(vote.voted_at)}" + (f": {vote.reason}" if vote.reason else ""))
+
+    def outcome(self, file: ChangeFile) -> None:
+        """What a change came to where that is not simply its success; UNKNOWN is loud."""
+        change = file.change
+        if change.outcome and change.state is not ChangeState.SUCCEEDED:
+            style = "bold red" if change.state is ChangeState.UNKNOWN else "yellow"
+            self.paper.line("", self.say.of.reason(change.outcome), style=style)
 
     def verification(self, verification: Verification) -> None:
         """Each check with its last look and how often it was good."""

@@ -99,6 +99,7 @@ def _draw(file: "CaseFile", speaker: Speaker) -> None:
     for one in file.changes:
         state = speaker.word("change_state", one.change.state)
         paper.line(one.change.id, f"{drawing.title(one.change)}: {state}", label_style="bold")
+        drawing.outcome(one)
         drawing.votes(one)
         if one.verification:
             drawing.verification(one.verification)

@@ -8,6 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from toban.errors import InvalidInputError
+from toban.flow.execute import Settlement
 from toban.model.approval import Decision
 
 _TYPE = "application/x-www-form-urlencoded"
@@ -27,6 +28,13 @@ class VoteForm(Form):
 
     decision: Decision
     digest: str = Field(pattern=r"^[0-9a-f]{64}$")
+    reason: str = Field("", max_length=2000)
+
+
+class SettlementForm(Form):
+    """How an UNKNOWN change is settled; a person's word needs a reason."""
+
+    decided: Settlement
     reason: str = Field("", max_length=2000)
 
 

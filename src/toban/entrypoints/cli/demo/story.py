@@ -71,6 +71,7 @@ class Story:
         self._votes = votes
         self._threads: dict[str, _Thread] = {}
         self._decided: set[str] = set()
+        self._offered: set[str] = set()
         self._asking = ""
         self._news_at = time.monotonic()
         self._settled_at: float | None = None
@@ -136,7 +137,7 @@ class Story:
         elif entry.kind == "change.executed":
             return  # its steps have said so
         self._write(label, text.removeprefix("lesson: "), thread, seconds)
-        if entry.kind == "diagnosis.made" and diagnosis:
+        if entry.kind == "diagnosis.made" and diagnosis and diagnosis.best:
             self._drawing.diagnosis(thread.file, diagnosis)
         elif entry.kind == "change.planned" and file:
             self._drawing.plan(file)
@@ -161,8 +162,10 @@ class Story:
                 self._paper.line("", self._say("demo.voting"), style="dim")
                 self._vote(change.id, change.digest, approve=True, reason="demo --yes")
             elif terminal.is_person() and self._asking != change.id:
-                page = f"{self._ground.url}/incidents/{change.incident_id}"
-                self._paper.line("", self._say("demo.or_page", url=page), style="dim")
+                if change.id not in self._offered:
+                    page = f"{self._ground.url}/incidents/{change.incident_id}"
+                    self._paper.line("", self._say("demo.or_page", url=page), style="dim")
+                self._offered.add(change.id)
                 sys.stderr.write(f"\n{self._say('demo.ask', change=change.id)} ")
                 sys.stderr.flush()
                 self._asking = change.id

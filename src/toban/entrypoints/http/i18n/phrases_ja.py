@@ -23,6 +23,12 @@ _ROWS: tuple[tuple[str, str], ...] = (
     ),
     (r"(\S+) calls (\S+)", r"\1 は \2 を呼び出している"),
     (r"(\S+) is about (\S+)", r"\1 は \2 に関するアラート"),
+    # details of the causal graph
+    (r"errors ([\d.]+ %)", r"エラー率 \1"),
+    (r"(\S+), (\d+) times", r"\1、\2 件"),
+    (r"ConfigMap created", "ConfigMap を作成"),
+    (r"ConfigMap edited", "ConfigMap を編集"),
+    (r"ConfigMap deleted", "ConfigMap を削除"),
     # why one may not vote
     (r"only people vote; this is a service or an agent", "投票できるのは人だけです"),
     (r"(CHG-\d+) is (\w+); there is nothing to vote on", r"\1 は現在「\2」で、投票の対象ではありません"),

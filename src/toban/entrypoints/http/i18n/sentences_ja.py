@@ -235,6 +235,12 @@ def _voted(verb: str) -> Callable[[Facts], str]:
     return say
 
 
+def _settled(facts: Facts) -> str:
+    how = {"probe": "対象への再確認", "executed": "反映されていたとの確認", "failed": "反映されていなかったとの確認"}
+    reason = f"（{facts['reason']}）" if facts.get("reason") else ""
+    return f"{facts['actor']} が {facts['change']} を{how[facts['decided']]}により決着させました{reason}。"
+
+
 def _with_reason(text: str) -> Callable[[Facts], str]:
     def say(facts: Facts) -> str:
         reason = facts.get("reason_said") or facts.get("reason")
@@ -268,6 +274,7 @@ TIMELINE: dict[str, Sentence] = {
     "change.halted": _with_reason("{change} は停止されました"),
     "change.cancelled": _with_reason("{change} は取り消されました"),
     "change.escalated": _with_reason("{change} は担当者の対応が必要です"),
+    "change.settled": _settled,
     "change.rolled_back": "{change} を切り戻しました。",
     "step.executed": _with_reason("{change} の {action} を実行しました"),
     "step.failed": _with_reason("{change} の {action} が失敗しました"),

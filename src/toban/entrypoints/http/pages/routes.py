@@ -2,7 +2,7 @@
 
 import hmac
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Request
@@ -11,20 +11,36 @@ from starlette.responses import RedirectResponse, Response
 from toban.app import Toban
 from toban.entrypoints.http import asking, forms, problems
 from toban.entrypoints.http.pages import lists, story
-from toban.entrypoints.http.pages.rendering import Pages
-from toban.errors import ConflictError, NotFoundError, PermissionDeniedError, RefusedError, UnauthenticatedError
+from toban.entrypoints.http.pages.rendering import Pages, Visit
+from toban.errors import (
+    ConflictError,
+    InvalidInputError,
+    NotFoundError,
+    PermissionDeniedError,
+    RefusedError,
+    TobanError,
+    UnauthenticatedError,
+)
 from toban.kit import ids
+from toban.model.change import Change
 
 _PAGE = 100
 
 
+_NOT_COUNTED = (ConflictError, InvalidInputError, PermissionDeniedError, RefusedError)
+
+
+class StalePageError(PermissionDeniedError):
+    """The page was open for too long."""
+
+
 @dataclass(frozen=True)
 class Notice:
-    """What is said at the top of a page after a vote that did not count."""
+    """What is said at the top of a page after a decision that did not count: a key, and why."""
 
     title: str
-    detail: str
-    change_id: str
+    error: TobanError
+    change: Change
 
 
 def router(toban: Toban, pages: Pages) -> APIRouter:
@@ -32,7 +48,7 @@ def router(toban: Toban, pages: Pages) -> APIRouter:
     routes = APIRouter(include_in_schema=False)
     _lists(routes, toban, pages)
     _incident(routes, toban, pages)
-    _votes(routes, toban, pages)
+    _decisions(routes, toban, pages)
     _sign_in(routes, toban, pages)
     return routes
 
@@ -93,27 +109,45 @@ def _incident(routes: APIRouter, toban: Toban, pages: Pages) -> None:
         return pages.page(visit, "incident", notice=None, **await story.of(toban, visit, case))
 
 
-def _votes(routes: APIRouter, toban: Toban, pages: Pages) -> None:
+def _decisions(routes: APIRouter, toban: Toban, pages: Pages) -> None:
     @routes.post("/changes/{change_id}/vote")
     async def vote(request: Request, change_id: str) -> Response:
         visit = await pages.visit(request)
         form = await forms.read(request, forms.VoteForm)
-        file = await toban.change_file(visit.context, change_id)
-        words = visit.voice.words
-        status, detail = 403, words("vote.stale")
-        if hmac.compare_digest(form.csrf.encode(), visit.csrf.encode()):
-            try:
-                change = await toban.vote(
-                    visit.context, file.change.id, decision=form.decision, digest=form.digest, reason=form.reason
-                )
-            except (ConflictError, PermissionDeniedError, RefusedError) as error:
-                status, detail = problems.status_of(error), words.reason(error.message)
-            else:
-                return RedirectResponse(f"/incidents/{change.incident_id}#{change.id}", 303)
-        notice = Notice(words("vote.failed"), detail, file.change.id)
-        case = await toban.case_file(visit.context, file.change.incident_id)
-        values: dict[str, Any] = await story.of(toban, visit, case)
-        return pages.page(visit, "incident", status=status, notice=notice, **values)
+        change = (await toban.change_file(visit.context, change_id)).change
+        try:
+            _check_page(form, visit)
+            after = await toban.vote(
+                visit.context, change.id, decision=form.decision, digest=form.digest, reason=form.reason
+            )
+        except _NOT_COUNTED as error:
+            return await _again(toban, pages, visit, Notice("vote.refused", error, change))
+        return RedirectResponse(f"/incidents/{after.incident_id}#{after.id}", 303)
+
+    @routes.post("/changes/{change_id}/settlement")
+    async def settle(request: Request, change_id: str) -> Response:
+        visit = await pages.visit(request)
+        form = await forms.read(request, forms.SettlementForm)
+        change = (await toban.change_file(visit.context, change_id)).change
+        try:
+            _check_page(form, visit)
+            after = await toban.settle(visit.context, change.id, decided=form.decided, reason=form.reason)
+        except _NOT_COUNTED as error:
+            return await _again(toban, pages, visit, Notice("settle.refused", error, change))
+        return RedirectResponse(f"/incidents/{after.incident_id}#next", 303)
+
+
+def _check_page(form: forms.Form, visit: Visit) -> None:
+    """Raises StalePageError for a form that is not of a page as it is now: the next one will be."""
+    if not hmac.compare_digest(form.csrf.encode(), visit.csrf.encode()):
+        raise StalePageError(visit.voice.words("vote.stale"))
+
+
+async def _again(toban: Toban, pages: Pages, visit: Visit, notice: Notice) -> Response:
+    """The incident's page as it is now, with what went wrong at its top."""
+    case = await toban.case_file(visit.context, notice.change.incident_id)
+    values = await story.of(toban, visit, case)
+    return pages.page(visit, "incident", status=problems.status_of(notice.error), notice=notice, **values)
 
 
 def _sign_in(routes: APIRouter, toban: Toban, pages: Pages) -> None:

@@ -5,19 +5,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from toban.app import Toban
-from toban.entrypoints.http.drawing import causal_graph, chart, lanes
+from toban.entrypoints.http.drawing import causal_graph, causal_tree, chart, lanes
 from toban.entrypoints.http.drawing.svg import Picture
 from toban.entrypoints.http.pages.rendering import Visit
-from toban.entrypoints.http.views import evidence, outlook, pictures, strip
+from toban.entrypoints.http.views import alerts, evidence, outlook, pictures, strip
 from toban.model.action import Target
 from toban.model.approval import Decision
 from toban.model.casefile import CaseFile, ChangeFile
 from toban.model.change import ChangeState
 from toban.model.finding import Finding
+from toban.model.security import PrincipalType
 
 _WIDE, _NARROW = 452.0, 336.0
 _STORY_WIDE = 1320.0
-_GRAPH_WIDEST = 1000.0
 _CHARTS = 4
 
 
@@ -66,9 +66,11 @@ async def of(toban: Toban, visit: Visit, case: CaseFile) -> dict[str, Any]:
         "incident": case.incident,
         "stages": strip.stages(case),
         "outlook": outlook.outlook(case, until=until),
+        "alert_groups": alerts.groups(case.alerts),
         "candidates": evidence.candidates(case),
         "exhibits": evidence.exhibits(case),
         "plans": cards,
+        "may_settle": visit.context.principal is PrincipalType.HUMAN and visit.context.may("changes.cancel"),
         **_graphs(case, visit),
         "charts": _charts(case, visit),
         "lanes": _story(case, visit),
@@ -79,11 +81,9 @@ def _graphs(case: CaseFile, visit: Visit) -> dict[str, Any]:
     words = visit.voice.words
     nodes, edges = pictures.spoken_graph(case, words)
     title = words("graph.title")
-    lying = causal_graph.draw(nodes, edges, say=words, title=title)
-    standing = causal_graph.draw(nodes, edges, say=words, title=title, standing=True)
-    if lying and lying.frame.width > _GRAPH_WIDEST:
-        lying = standing
-    return {"nodes": {node.id: node for node in nodes}, "edges": edges, "graphs": [g for g in (lying, standing) if g]}
+    wide = causal_graph.draw(nodes, edges, say=words, title=title)
+    narrow = causal_tree.draw(nodes, edges, say=words, title=title, width=_NARROW)
+    return {"nodes": {node.id: node for node in nodes}, "edges": edges, "graphs": [g for g in (wide, narrow) if g]}
 
 
 def _charts(case: CaseFile, visit: Visit) -> list[Chart]:

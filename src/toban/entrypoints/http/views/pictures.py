@@ -25,6 +25,7 @@ _SHAPES = {
 }
 _CAPTIONED = frozenset({"incident.opened", "diagnosis.made", "change.planned", "incident.resolved", "change.rollout"})
 _CAPTION = 28
+_LEAD_S, _LEAD_SHARE = 120.0, 0.4
 _WEEK = timedelta(days=7)
 
 
@@ -35,7 +36,10 @@ def spoken_graph(case: CaseFile, words: Words) -> tuple[tuple[GraphNode, ...], t
     causes = {f"cause:{one.id}": words.cause(one.cause) for one in case.diagnosis.hypotheses}
     said = {finding.statement: words.finding(finding) for finding in case.findings}
     said |= {one.statement: words.hypothesis(one) for one in case.diagnosis.hypotheses}
-    nodes = tuple(node.model_copy(update={"label": causes.get(node.id, node.label)}) for node in case.diagnosis.nodes)
+    nodes = tuple(
+        node.model_copy(update={"label": causes.get(node.id, node.label), "detail": words.reason(node.detail)})
+        for node in case.diagnosis.nodes
+    )
     known = {node.id for node in nodes}
     edges = tuple(
         edge.model_copy(update={"why": said.get(edge.why) or words.reason(edge.why)})
@@ -166,6 +170,9 @@ def story_rows(case: CaseFile, words: Words, now: datetime) -> tuple[list[lanes.
     times += [span.end for row in spans.values() for span in row if span.end is not None]
     start = min([*times, case.incident.started_at.timestamp()])
     last = max([*times, min(end, now.timestamp())])
+    # A change long before the start would squeeze the story: it stands at the left edge then.
+    began = case.incident.started_at.timestamp()
+    start = max(start, began - max(_LEAD_S, _LEAD_SHARE * (last - began)))
     rows = [lanes.Row(words(f"lane.{lane}"), tuple(spans[lane]), _SHAPES[lane], f"l-{lane}") for lane in Lane]
     return rows, start, max(last, start + 10)
 
