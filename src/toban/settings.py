@@ -27,7 +27,9 @@ from toban.kit import text
 from toban.model.environment import Environment
 from toban.plugins import registry
 
-_RESERVED = frozenset({"TOBAN_HOME", "TOBAN_CONFIG", "TOBAN_URL", "TOBAN_TOKEN", "TOBAN_SHARED", "TOBAN_LANG"})
+_RESERVED = frozenset(
+    f"TOBAN_{name}" for name in ("HOME", "CONFIG", "URL", "TOKEN", "TOKEN_FILE", "SHARED", "LANG", "LOG", "DEBUG")
+)
 _Lines = dict[tuple[str | int, ...], int]
 
 
@@ -166,7 +168,7 @@ def _with_files(variables: Mapping[str, str]) -> dict[str, str]:
     """Variables `TOBAN_X_FILE` become `TOBAN_X` with the file's content. Raises ConfigurationError."""
     result = dict(variables)
     for name, value in variables.items():
-        if not name.startswith("TOBAN_") or not name.endswith("_FILE"):
+        if not name.startswith("TOBAN_") or not name.endswith("_FILE") or name in _RESERVED:
             continue
         try:
             result[name.removesuffix("_FILE")] = Path(value).read_text("utf-8").strip()

@@ -219,6 +219,9 @@ async def http_rate(count, connections=50):
     return count / spent
 
 
+WEIGHT = "performance.getEntries().reduce((sum, one) => sum + (one.decodedBodySize || 0), 0)"
+
+
 def measure_page(rounds):
     from playwright.sync_api import sync_playwright
 
@@ -236,12 +239,10 @@ def measure_page(rounds):
         for _ in range(rounds * 2):
             context = browser.new_context()
             page = context.new_page()
-            sizes = []
-            page.on("response", lambda answer, sizes=sizes: sizes.append(len(answer.body()) if answer.ok else 0))
             page.goto(f"{server.url}/incidents/INC-0001", wait_until="load")
             timing = page.evaluate("JSON.parse(JSON.stringify(performance.getEntriesByType('navigation')[0]))")
             times.append(timing["domContentLoadedEventEnd"] / 1000)
-            weights.append(sum(sizes))
+            weights.append(page.evaluate(WEIGHT))
             context.close()
         browser.close()
         server.close()

@@ -11,19 +11,13 @@ if TYPE_CHECKING:
     from toban.settings import Settings
 
 ConfigurationFile = Annotated[Path | None, Parameter(help="A configuration file (else the one that Toban would find).")]
-_OWN = ("TOBAN_DEBUG", "TOBAN_LOG", "TOBAN_TOKEN_FILE", "TOBAN_TOKEN", "TOBAN_URL")
-"""Variables of the command line itself: they configure no server."""
 
 
 def load(file: Path | None = None) -> "Settings":
     """The settings of this machine. Raises ConfigurationError that lists every mistake with its place."""
     from toban import settings
 
-    hidden = {name: os.environ.pop(name) for name in _OWN if name in os.environ}
-    try:
-        return settings.load(file=file)
-    finally:
-        os.environ.update(hidden)
+    return settings.load(file=file)
 
 
 def show(file: ConfigurationFile = None, /) -> None:

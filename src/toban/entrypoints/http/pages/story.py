@@ -30,7 +30,6 @@ class Plan:
     given: int
     barred: str | None
     is_open: bool
-    outside: str = ""
 
 
 @dataclass(frozen=True)
