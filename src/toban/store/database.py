@@ -47,7 +47,7 @@ def make_engine(url: str, *, busy_timeout_s: float = 5.0) -> sa.Engine:
     """An engine for Toban's own tables from a SQLAlchemy URL."""
     parsed = sa.make_url(url)
     if parsed.get_backend_name() == "sqlite":
-        if parsed.database:
+        if parsed.database and not parsed.database.startswith("file:"):
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         return sqlite_engine(parsed, synchronous="FULL", busy_timeout_s=busy_timeout_s)
     return sa.create_engine(parsed, pool_size=8, max_overflow=8, pool_pre_ping=True)
