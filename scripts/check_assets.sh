@@ -7,12 +7,12 @@ committed=$root/src/toban/entrypoints/http/static
 
 for tool in node npm; do
   if ! command -v "$tool" >/dev/null; then
-    echo "check_assets: $tool is missing; install Node.js 20 or newer: sudo apt-get install nodejs npm" >&2
+    echo "check_assets: $tool is missing; install Node.js 18 or newer: sudo apt-get install nodejs npm" >&2
     exit 1
   fi
 done
-if ! node -e 'process.exit(Number(process.versions.node.split(".")[0]) < 20 ? 1 : 0)'; then
-  echo "check_assets: Node.js $(node --version) is too old; version 20 or newer is needed" >&2
+if ! node -e 'process.exit(Number(process.versions.node.split(".")[0]) < 18 ? 1 : 0)'; then
+  echo "check_assets: Node.js $(node --version) is too old; version 18 or newer is needed" >&2
   exit 1
 fi
 if grep -q '"resolved"' "$root/web/package-lock.json"; then
