@@ -33,11 +33,38 @@ def delivery(body=b"{}"):
 
 def test_migrations_make_exactly_the_tables_of_the_schema_and_remove_them_again(tmp_path):
     engine = make_engine(f"sqlite:///{tmp_path / 'toban.db'}")
+    with engine.begin() as connection:
+        migrate.migrate(connection)
+    assert migrate.differences(engine) == []
+    migrate.upgrade(engine)
+    migrate.downgrade(engine)
+    assert sa.inspect(engine).get_table_names() == ["alembic_version"]
+    migrate.upgrade(engine)
+    assert migrate.differences(engine) == []
+    engine.dispose()
+
+
+def test_an_empty_database_gets_the_same_tables_at_once_as_by_migrating(tmp_path):
+    def tables(name, make):
+        engine = make_engine(f"sqlite:///{tmp_path / name}")
+        make(engine)
+        with engine.connect() as connection:
+            rows = connection.exec_driver_sql("select name, sql from sqlite_master order by name").all()
+        engine.dispose()
+        return {row[0] for row in rows}
+
+    def by_steps(engine):
+        with engine.begin() as connection:
+            migrate.migrate(connection)
+
+    assert tables("a.db", migrate.upgrade) == tables("b.db", by_steps)
+
+
+def test_a_second_start_migrates_nothing(tmp_path):
+    engine = make_engine(f"sqlite:///{tmp_path / 'toban.db'}")
     migrate.upgrade(engine)
     migrate.upgrade(engine)
     assert migrate.differences(engine) == []
-    migrate.downgrade(engine)
-    assert sa.inspect(engine).get_table_names() == ["alembic_version"]
     engine.dispose()
 
 
