@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from toban import settings
 from toban.errors import ConfigurationError
 from toban.model.environment import Environment
@@ -120,7 +121,9 @@ def test_environments_of_namespaces_are_typed(tmp_path):
 def test_no_text_makes_the_loader_fail_otherwise_than_in_words(tmp_path_factory, text):
     folder = tmp_path_factory.mktemp("any")
     (folder / "toban.yaml").write_bytes(text.encode("utf-8", "surrogatepass"))
+    told = None
     try:
         settings.load({"TOBAN_CONFIG": str(folder / "toban.yaml"), "TOBAN_HOME": str(folder)})
     except ConfigurationError as error:
-        assert error.problems
+        told = error.problems
+    assert told is None or told
