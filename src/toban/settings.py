@@ -22,6 +22,7 @@ from pydantic_settings import (
 
 from toban.errors import ConfigurationError
 from toban.flow import settings as flow_settings
+from toban.governance import policy
 from toban.governance import settings as governance_settings
 from toban.kit import text
 from toban.model.environment import Environment
@@ -205,7 +206,20 @@ def load(variables: Mapping[str, str] | None = None, file: Path | None = None) -
         loaded = Loaded()
     except ValidationError as error:
         raise ConfigurationError([_told(problem, path, lines, found) for problem in error.errors()]) from error
+    _refuse_weak_policy(loaded, path, lines)
     return loaded.model_copy(update={"home": home_folder(given)})
+
+
+def _refuse_weak_policy(loaded: Settings, path: Path | None, lines: _Lines) -> None:
+    try:
+        policy.load(loaded.governance.policy)
+    except ConfigurationError as error:
+        told = []
+        for problem in error.problems:
+            where = ("governance", *problem.split(":")[0].split("."))
+            line = next((lines[where[:length]] for length in range(len(where), 0, -1) if where[:length] in lines), 0)
+            told.append(f"{path}:{line}: governance.{problem}" if line else f"governance.{problem}")
+        raise ConfigurationError(told) from error
 
 
 def _refuse_unknown_variables(variables: Mapping[str, str]) -> None:

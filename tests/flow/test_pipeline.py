@@ -329,6 +329,24 @@ async def test_alerts_that_end_by_themselves_resolve_the_incident_without_a_chan
     assert file.lesson.worked is None
 
 
+async def test_another_fault_that_joins_an_escalated_incident_is_looked_at_and_planned(house):
+    await house.know_services()
+    house.world.need = 10
+    await house.post(alert())
+    await house.run()
+    assert (await house.file()).incident.state is IncidentState.ESCALATED
+    house.world.need = 200
+    await house.post(alert(fingerprint="b" * 16, labels={"alertname": "CartKilled"}, startsAt="2026-11-21T03:00:40Z"))
+    await house.run()
+    file = await house.file()
+    assert file.incident.alert_count == 2
+    assert file.diagnosis.hypotheses[0].cause == "memory_limit"
+    assert file.changes[0].change.state is ChangeState.AWAITING_APPROVAL
+    before = len(file.timeline)
+    await house.run()
+    assert len((await house.file()).timeline) == before
+
+
 async def test_a_target_system_that_refuses_toban_yields_a_reason_and_no_change(house):
     house.world.permitted = False
     await planned(house)

@@ -145,6 +145,8 @@ class Pipeline:
         self, connection: sa.Connection, incident: Incident, findings: list[Finding], found: Any, attempt: int
     ) -> None:
         evidence.save_findings(connection, incident.id, findings)
+        current = incidents.get(connection, incident.workspace, incident.id)
+        incidents.update(connection, current, alerts_seen=incident.alert_count)
         facts = {
             "findings": len(findings),
             "reads": found.reads,
@@ -154,7 +156,14 @@ class Pipeline:
         text = f"{len(findings)} findings from {found.reads} reads"
         if found.missing:
             text += f"; not available: {', '.join(found.missing)}"
-        self._note(connection, incident, "investigation.done", text, facts, once=f"investigation:{attempt}")
+        self._note(
+            connection,
+            incident,
+            "investigation.done",
+            text,
+            facts,
+            once=f"investigation:{incident.alert_count}:{attempt}",
+        )
 
     async def _diagnose(self, workspace: str, incident_id: str, attempt: int) -> str:
         file = await self._t.database.read(casefile.load, workspace, incident_id)
@@ -177,7 +186,14 @@ class Pipeline:
             root = {"service": diagnosis.best.service} if diagnosis.best and diagnosis.best.service else {}
             incident = incidents.move(connection, workspace, incident_id, IncidentState.DIAGNOSED, **root)
             facts = diagnose.timeline_facts(diagnosis)
-            self._note(connection, incident, "diagnosis.made", diagnosis.summary, facts, once=f"diagnosis:{attempt}")
+            self._note(
+                connection,
+                incident,
+                "diagnosis.made",
+                diagnosis.summary,
+                facts,
+                once=f"diagnosis:{incident.alert_count}:{attempt}",
+            )
 
         await self._t.database.write(store)
         return diagnosis.verdict
@@ -360,6 +376,8 @@ class Pipeline:
         """Start new incidents, wake voted changes, resolve what went quiet. Called every second; cheap when idle."""
         for incident in await self._t.database.read(incidents.in_states, frozenset({IncidentState.NEW})):
             await self._begin(incident)
+        for incident in await self._t.database.read(incidents.in_states, frozenset({IncidentState.ESCALATED})):
+            await self._look_again(incident)
         for change in await self._t.database.read(changes.in_states, _WAITING | {ChangeState.REJECTED}):
             await self._wake(change)
         for incident in await self._t.database.read(incidents.in_states, _QUIET_STATES):
@@ -370,6 +388,13 @@ class Pipeline:
         if incident.id not in self._started:
             await self._t.engine.start("incident", f"{incident.id}:1", incident.workspace, incident.id)
             self._started.add(incident.id)
+
+    async def _look_again(self, incident: Incident) -> None:
+        """An alert that joined after the last look may be another fault: it is looked at, whoever the incident waits for."""
+        run_id = f"{incident.id}:alerts:{incident.alert_count}"
+        if incident.alert_count > incident.alerts_seen and incident.firing_count and run_id not in self._started:
+            await self._t.engine.start("incident", run_id, incident.workspace, incident.id)
+            self._started.add(run_id)
 
     async def _wake(self, change: Change) -> None:
         due = change.state is not ChangeState.AWAITING_APPROVAL or self._t.clock.now() >= change.approve_by

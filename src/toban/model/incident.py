@@ -36,7 +36,10 @@ OPEN_STATES = frozenset({_I.NEW, _I.INVESTIGATING, _I.DIAGNOSED, _I.REMEDIATING,
 
 
 class Incident(Record):
-    """Alerts grouped because they share a cause. `version` is for compare-and-set."""
+    """Alerts grouped because they share a cause.
+
+    `alerts_seen` is how many of them the last investigation knew; `version` is for compare-and-set.
+    """
 
     id: str
     workspace: str
@@ -48,6 +51,7 @@ class Incident(Record):
     services: tuple[str, ...] = ()
     alert_count: int = 1
     firing_count: int = 1
+    alerts_seen: int = 0
     started_at: Instant
     opened_at: Instant
     last_alert_at: Instant

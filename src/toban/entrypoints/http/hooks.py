@@ -29,7 +29,8 @@ def routes(toban: Toban) -> list[Route]:
         except ClientDisconnect:
             return Response(status_code=400)
         except TobanError as error:
-            return problems.response(error, instance=request.url.path)
+            request_id = getattr(request.state, "request_id", "")
+            return problems.response(error, instance=request.url.path, request_id=request_id)
         return Response(_ACCEPTED, status_code=202, media_type="application/json")
 
     return [Route("/hooks/{source}", hook, methods=["POST"], name="hook")]
