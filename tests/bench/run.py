@@ -297,21 +297,33 @@ def commit():
     return told.stdout.strip() or "unknown"
 
 
-def document(figures, rounds):
-    lines = [
-        "# Benchmarks", "",
-        "Written by `make bench ARGS=--write`; each figure comes from a run, none is typed in.", "",
-        f"- commit: `{commit()}`", f"- when: {datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
-        f"- machine: {os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}",
-        f"- command: `make bench ARGS='{' '.join(sys.argv[1:])}'` (rounds: {rounds})", "",
-        "| suite | what | measured | goal | met | beside it |", "|---|---|---|---|---|---|",
-    ]  # fmt: skip
+HEAD = """# Benchmarks
+
+Written by `make bench ARGS='SUITE … --write'`; each figure comes from a run at the commit beside it, none is typed in.
+A suite that was not measured again keeps its rows.
+
+| suite | what | measured | goal | met | beside it | run |
+|---|---|---|---|---|---|---|
+"""
+
+
+def document(figures, rounds, kept=()):
     signs = {True: "yes", False: "**no**", None: "–"}
-    lines += [
-        f"| {one.suite} | {one.what} | {one.value} | {one.goal} | {signs[one.met]} | {one.baseline} |"
+    run = f"`{commit()}`, {datetime.now(UTC):%Y-%m-%d}, {rounds} rounds"
+    lines = [
+        f"| {one.suite} | {one.what} | {one.value} | {one.goal} | {signs[one.met]} | {one.baseline} | {run} |"
         for one in figures
     ]
-    return "\n".join(lines) + "\n"
+    tail = f"Machine: {os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}."
+    return HEAD + "\n".join([*lines, *kept]) + f"\n\n{tail}\n"
+
+
+def rows_of_others(suites):
+    """Rows of suites that this run did not measure."""
+    if not DOCUMENT.exists():
+        return []
+    rows = [line for line in DOCUMENT.read_text().splitlines() if line.startswith("| ")][1:]
+    return [row for row in rows if row.split("|")[1].strip() not in suites]
 
 
 def main():
@@ -324,10 +336,10 @@ def main():
     for name in options.suites or SUITES:
         print(f"measuring {name} …", file=sys.stderr)
         figures += SUITES[name](options.rounds)
-    text = document(figures, options.rounds)
-    print(text)
+    print(document(figures, options.rounds))
     if options.write:
-        DOCUMENT.write_text(text)
+        kept = rows_of_others(set(options.suites or SUITES))
+        DOCUMENT.write_text(document(figures, options.rounds, kept))
     return 0 if all(one.met is not False for one in figures) else 1
 
 

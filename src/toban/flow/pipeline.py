@@ -390,7 +390,7 @@ class Pipeline:
             self._started.add(incident.id)
 
     async def _look_again(self, incident: Incident) -> None:
-        """An alert that joined after the last look may be another fault: it is looked at, whoever the incident waits for."""
+        """An alert that joined after the last look may be another fault: look again, though a person was called."""
         run_id = f"{incident.id}:alerts:{incident.alert_count}"
         if incident.alert_count > incident.alerts_seen and incident.firing_count and run_id not in self._started:
             await self._t.engine.start("incident", run_id, incident.workspace, incident.id)
