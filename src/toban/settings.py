@@ -238,7 +238,7 @@ def _refuse_unknown_variables(variables: Mapping[str, str]) -> None:
 def _told(problem: Any, path: Path | None, lines: _Lines, variables: Mapping[str, str]) -> str:
     where = tuple(problem["loc"])
     dotted = ".".join(str(part) for part in where)
-    message = problem["msg"].removeprefix("Value error, ")
+    message = problem["msg"].removeprefix("Value error, ").replace("a valid tuple", "a list")
     if problem["type"] == "extra_forbidden":
         message = "there is no setting of this name" + _meant(where)
     elif "input" in problem and isinstance(problem["input"], (str, int, float, bool)) and not _secret(dotted):
