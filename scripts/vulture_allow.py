@@ -25,3 +25,4 @@ seen.similar_lessons  # knowledge
 seen.load_folder  # runbooks of the user's own
 seen.list_runs  # fleet: what waits and runs
 seen.compact  # the sandbox's answer "410 Gone", asked for by tests
+seen.set_fault  # the sandbox: broken machines of scenarios

@@ -27,7 +27,7 @@ from toban_sandbox.kube.faults import Faults
 from toban_sandbox.kube.store import ObjectStore
 from toban_sandbox.kubelet import Kubelet, Timing
 from toban_sandbox.metrics.sampler import Sampler
-from toban_sandbox.programs import Load, Programs
+from toban_sandbox.programs import PUBLIC_IMAGES, Load, Programs
 from toban_sandbox.promql import engine, tree
 from toban_sandbox.promql.errors import PromQLError
 from toban_sandbox.world import World
@@ -57,10 +57,10 @@ class Simulation:
         self.world = world
         self.clock = Clock(speed=speed, start=datetime.fromtimestamp(start, UTC))
         self.store = ObjectStore(self.clock, seed=setting.seed, first_revision=setting.first_revision)
-        self.programs = Programs(world.images)
+        self.programs = Programs(world.images, generic=PUBLIC_IMAGES)
         self.load = Load()
         self.kubelet = Kubelet(self.store, self.programs, self.load, self.clock, seed=setting.seed, timing=Timing())
-        self._controllers = Controllers(self.store)
+        self._controllers = Controllers(self.store, usage_of=self.kubelet.usage)
         self.sampler = Sampler(
             world,
             self.store,

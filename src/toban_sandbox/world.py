@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from toban_sandbox import documents
+from toban_sandbox import documents, world_programs
 from toban_sandbox.documents import DocumentError, Section
 from toban_sandbox.programs import Program
 
@@ -178,6 +178,7 @@ def _program(section: Section) -> Program:
         latency_ms=section.number("latency_ms"),
         capacity_rps=section.number("capacity_rps", 500),
         log_lines=section.names("log_lines", list(DEFAULT_LOG_LINES)),
+        **world_programs.behaviour(section),
     )
     section.finish()
     return program

@@ -38,7 +38,7 @@ class Cluster:
         self.programs = Programs(programs)
         self.load = Load()
         self.kubelet = Kubelet(self.store, self.programs, self.load, self.clock, seed=seed, timing=timing or Timing())
-        self.controllers = Controllers(self.store)
+        self.controllers = Controllers(self.store, usage_of=self.kubelet.usage)
         self.audit = []
         self.faults = Faults()
         users = users or {token: auth.User(role, role) for role, token in TOKENS.items()}

@@ -9,6 +9,7 @@ from toban_sandbox.kube import store as stores
 Json = dict[str, Any]
 
 _NAMESPACED = tuple(dict.fromkeys(kind.stored_as for kind in kinds.KINDS if kind.namespaced))
+_FURNITURE = {("serviceaccounts", "default"), ("configmaps", defaults.ROOT_CA)}
 
 
 class NamespaceController(loop.Controller):
@@ -23,7 +24,8 @@ class NamespaceController(loop.Controller):
             return
         if change.type == stores.DELETED:
             namespace = self.store.get("namespaces", None, change.obj["metadata"].get("namespace") or "")
-            if namespace is not None and objects.is_terminating(namespace):
+            furniture = (change.resource, objects.name_of(change.obj)) in _FURNITURE
+            if namespace is not None and (furniture or objects.is_terminating(namespace)):
                 self.queue.add(objects.name_of(namespace))
 
     def sync(self, key: str) -> None:

@@ -29,14 +29,15 @@ def limits(deployment: Json) -> tuple[int, int]:
     if spec["strategy"]["type"] != "RollingUpdate":
         return 0, 0
     rolling = spec["strategy"].get("rollingUpdate") or {}
-    surge = _share(rolling.get("maxSurge", "25%"), spec["replicas"], up=True)
-    missing = _share(rolling.get("maxUnavailable", "25%"), spec["replicas"], up=False)
+    surge = share(rolling.get("maxSurge", "25%"), spec["replicas"], up=True)
+    missing = share(rolling.get("maxUnavailable", "25%"), spec["replicas"], up=False)
     if surge == 0 and missing == 0:
         missing = 1
     return surge, min(missing, spec["replicas"])
 
 
-def _share(value: Any, total: int, *, up: bool) -> int:
+def share(value: Any, total: int, *, up: bool) -> int:
+    """A number, or a percentage of `total` rounded up or down."""
     if isinstance(value, str) and value.endswith("%"):
         exact = total * int(value[:-1]) / 100
         return math.ceil(exact) if up else math.floor(exact)

@@ -8,14 +8,16 @@ import json
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from http import HTTPStatus
+from typing import Any, Protocol
 
 from starlette.applications import Starlette
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Mount
 from starlette.types import Receive, Scope, Send
+from starlette.websockets import WebSocket
 
 from toban_sandbox import clock as clocks
 from toban_sandbox.kube import (
@@ -23,13 +25,19 @@ from toban_sandbox.kube import (
     deletion,
     discovery,
     errors,
+    impersonation,
     objects,
+    openapi,
     pod_logs,
     presentation,
+    rbac,
     reading,
     requests,
     reviews,
+    shell,
     subresources,
+    tokens,
+    usage,
     watching,
     writing,
 )
@@ -39,6 +47,11 @@ from toban_sandbox.kube import store as stores
 Json = dict[str, Any]
 Audit = Callable[[Json], None]
 
+
+class Kubelet(pod_logs.LogSource, usage.UsageSource, Protocol):
+    """What the API needs of the kubelet."""
+
+
 HEALTH_PATHS = ("/healthz", "/livez", "/readyz")
 PUBLIC_PATHS = (*HEALTH_PATHS, "/version")
 _log = logging.getLogger(__name__)
@@ -47,7 +60,7 @@ _TRANSPORT = "toban_sandbox.transport"
 
 def build_app(
     store: stores.ObjectStore,
-    kubelet: pod_logs.LogSource,
+    kubelet: Kubelet,
     *,
     users: Mapping[str, auth.User],
     audit: Audit,
@@ -71,7 +84,7 @@ class _Application(Starlette):
 class _Exchange:
     """One request on its way: what is known of it so far, for the answer and for the audit."""
 
-    http: Request
+    http: HTTPConnection
     user: auth.User | None = None
     asked: requests.ResourceRequest | None = None
     fault: fault_rules.FaultRule | None = None
@@ -83,8 +96,12 @@ class _Exchange:
         return self.http.url.path
 
     @property
+    def method(self) -> str:
+        return str(self.http.scope.get("method", "GET"))
+
+    @property
     def verb(self) -> str:
-        return self.asked.verb if self.asked and self.asked.verb else self.http.method.lower()
+        return self.asked.verb if self.asked and self.asked.verb else self.method.lower()
 
     @property
     def agent(self) -> str:
@@ -97,7 +114,7 @@ class Api:
     def __init__(
         self,
         store: stores.ObjectStore,
-        kubelet: pod_logs.LogSource,
+        kubelet: Kubelet,
         *,
         users: Mapping[str, auth.User],
         audit: Audit,
@@ -110,11 +127,13 @@ class Api:
         self._audit = audit
         self._clock = clock
         self._faults = faults
+        rbac.seed(store)
+        self._authorizer = rbac.Authorizer(store)
+        self._tokens = tokens.TokenIssuer(store)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            # Streams into containers (exec, attach, port-forward) are not served: the handshake is refused.
-            await send({"type": "websocket.close"})
+        if scope["type"] == "websocket":
+            await self._stream(WebSocket(scope, receive, send))
             return
         exchange = _Exchange(Request(scope, receive))
         try:
@@ -124,7 +143,7 @@ class Api:
         except ClientDisconnect:
             return
         except Exception as broken:  # noqa: BLE001 -- the border to the client: a defect here is the server's 500
-            _log.exception("%s %s failed", exchange.http.method, exchange.path)
+            _log.exception("%s %s failed", exchange.method, exchange.path)
             response = _refusal(errors.internal(f"{type(broken).__name__}: {broken}"))
         dropped = exchange.fault is not None and exchange.fault.kind != "status"
         self._record(exchange, 0 if dropped else response.status_code)
@@ -133,14 +152,39 @@ class Api:
             return
         await response(scope, receive, send)
 
-    async def _answer(self, exchange: _Exchange) -> Response:
+    async def _stream(self, socket: WebSocket) -> None:
+        """A stream into a container: asked for by GET, allowed to whom may create it."""
+        exchange = _Exchange(socket)
+        words = socket.query_params.getlist("command")
+        code = HTTPStatus.SWITCHING_PROTOCOLS
+        try:
+            self._identify(exchange)
+            if exchange.asked is None or exchange.asked.subresource not in shell.STREAMS:
+                raise errors.bad_request("this path answers no upgrade request")
+            exchange.asked = replace(exchange.asked, verb="create")
+            self._authorize(exchange)
+            container = shell.check(self._store, exchange.asked, words)
+        except errors.ApiError as refused:
+            code = HTTPStatus(refused.code)
+            await socket.send_denial_response(_refusal(refused))
+        self._record(exchange, code)
+        if code == HTTPStatus.SWITCHING_PROTOCOLS:
+            await shell.serve(socket, container, words)
+
+    def _identify(self, exchange: _Exchange) -> None:
+        """Find out who asks, as whom, and for what; ApiError 401 or 403."""
         http = exchange.http
+        header = http.headers.get("authorization")
+        known = auth.user_of_token(self._users, header) or self._tokens.user_of(header)
+        if known is None:
+            raise errors.unauthorized()
+        exchange.user = impersonation.user_for(http.headers, known, self._authorizer)
+        exchange.asked = requests.parse(exchange.method, exchange.path, http.query_params)
+
+    async def _answer(self, exchange: _Exchange) -> Response:
         if exchange.path.startswith(PUBLIC_PATHS):
             return self._outside(exchange)
-        exchange.user = auth.user_of_token(self._users, http.headers.get("authorization"))
-        if exchange.user is None:
-            raise errors.unauthorized()
-        exchange.asked = requests.parse(http.method, exchange.path, http.query_params)
+        self._identify(exchange)
         self._authorize(exchange)
         resource = exchange.asked.kind.resource if exchange.asked else ""
         exchange.fault = self._faults.take(exchange.verb, resource)
@@ -159,16 +203,18 @@ class Api:
         if exchange.asked is not None:
             wanted = exchange.asked.attributes
         else:
-            wanted = auth.Attributes(exchange.http.method.lower(), path=exchange.path)
-        if not auth.authorize(exchange.user, wanted):
+            wanted = auth.Attributes(exchange.method.lower(), path=exchange.path)
+        if not self._authorizer.allows(exchange.user, wanted):
             raise auth.refusal(exchange.user, wanted)
 
     def _outside(self, exchange: _Exchange) -> Response:
         """Everything that is no resource: health, version, discovery, OpenAPI."""
         path = exchange.path.rstrip("/")
         if path.startswith(HEALTH_PATHS):
-            return PlainTextResponse("ok")
-        if exchange.http.method not in {"GET", "HEAD"}:
+            checks = "".join(f"[+]{name} ok\n" for name in ("ping", "log", "etcd", "informer-sync"))
+            verbose = "verbose" in exchange.http.query_params
+            return PlainTextResponse(f"{checks}{path[1:].partition('/')[0]} check passed\n" if verbose else "ok")
+        if exchange.method not in {"GET", "HEAD"}:
             raise errors.unknown_path()
         found = _document(path, exchange.http)
         if found is None:
@@ -182,28 +228,41 @@ class Api:
             asked.query.get("includeObject", "Metadata"),
             self._clock.now(),
         )
+        if asked.kind.group == usage.GROUP:
+            return _json(usage.answer(self._store, self._kubelet, asked))
+        if asked.subresource in shell.STREAMS:
+            raise errors.bad_request("Upgrade request required")
         if asked.subresource == "log":
             return await pod_logs.answer(self._store, self._kubelet, asked)
         if asked.verb == "watch":
             stream = watching.Stream(self._store, asked, view)
             return StreamingResponse(stream.lines(time.monotonic), media_type=requests.JSON_TYPE)
-        if asked.verb == "list":
-            return _json(reading.list_page(self._store, asked, view))
-        if asked.verb == "get":
-            if asked.subresource == "scale":
-                return _json(subresources.scale_of(reading.found(self._store, asked)))
-            return _json(reading.get(self._store, asked, view))
+        if asked.verb in {"list", "get"}:
+            return self._read(asked, view)
         return await self._write(exchange, asked, view)
+
+    def _read(self, asked: requests.ResourceRequest, view: presentation.View) -> Response:
+        if asked.verb == "list":
+            response = _json(reading.list_page(self._store, asked, view))
+        elif asked.subresource == "scale":
+            response = _json(subresources.scale_of(reading.found(self._store, asked)))
+        else:
+            response = _json(reading.get(self._store, asked, view))
+        if asked.kind.kind in _DEPRECATED:
+            response.headers.append("warning", f"299 - {json.dumps(_DEPRECATED[asked.kind.kind])}")
+        return response
 
     async def _write(self, exchange: _Exchange, asked: requests.ResourceRequest, view: presentation.View) -> Response:
         content_type = exchange.http.headers.get("content-type", "").partition(";")[0].strip()
-        raw = await exchange.http.body()
-        body = requests.decode_body(content_type, raw) if raw else None
-        write = writing.Write(self._store, asked, content_type, body, exchange.agent)
+        raw = await exchange.http.body() if isinstance(exchange.http, Request) else b""
+        body = requests.decode_body(content_type, raw, asked.kind) if raw else None
+        user = exchange.user or auth.User("")
+        granting = rbac.Granting(self._authorizer, user)
+        write = writing.Write(self._store, asked, content_type, body, exchange.agent, granting.check, len(raw))
         exchange.manager = write.field_manager
         before = self._store.revision
         try:
-            code, answer = self._carry_out(write, view, exchange.user)
+            code, answer = self._carry_out(write, view, user)
         finally:
             exchange.changed = self._store.revision != before
         response = _json(answer, code)
@@ -211,12 +270,14 @@ class Api:
             response.headers.append("warning", f"299 - {json.dumps(warning)}")
         return response
 
-    def _carry_out(self, write: writing.Write, view: presentation.View, user: auth.User | None) -> tuple[int, Json]:
+    def _carry_out(self, write: writing.Write, view: presentation.View, user: auth.User) -> tuple[int, Json]:
         asked = write.request
         if asked.kind.create_only:
-            return writing.CREATED, reviews.answer(asked.kind, write.body, user or auth.User("", ""))
+            return writing.CREATED, reviews.answer(asked.kind, write.body, user, self._authorizer)
         if asked.verb in {"delete", "deletecollection"}:
             return writing.OK, self._delete(write, view)
+        if asked.subresource == "token":
+            return self._tokens.answer(write)
         special = _SPECIAL.get(asked.subresource)
         if special is not None:
             return special(write)
@@ -261,6 +322,7 @@ class Api:
         )
 
 
+_DEPRECATED = {"Endpoints": "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"}
 _WRITES: dict[str, Callable[[writing.Write], tuple[int, Json]]] = {
     "create": writing.create,
     "update": writing.update,
@@ -274,7 +336,7 @@ _SPECIAL: dict[str, Callable[[writing.Write], tuple[int, Json]]] = {
 }
 
 
-def _document(path: str, http: Request) -> Response | None:
+def _document(path: str, http: HTTPConnection) -> Response | None:
     parts = path.strip("/").split("/")
     accept = http.headers.get("accept", "")
     version = discovery.aggregated(accept)
@@ -290,10 +352,25 @@ def _document(path: str, http: Request) -> Response | None:
     elif path == "/apis":
         found = discovery.group_list()
     elif path == "/openapi/v3":
-        found = discovery.openapi_index()
+        found = openapi.index()
+    elif path.startswith("/openapi/"):
+        return _description(path, accept)
     else:
         found = _named_document(parts)
     return None if found is None else _json(found)
+
+
+def _description(path: str, accept: str) -> Response | None:
+    """An OpenAPI document; those of version 3 are kept by clients for as long as their mark stays the same."""
+    if path == "/openapi/v2":
+        if "protobuf" in accept:
+            return Response(openapi.EMPTY_V2, media_type=openapi.V2_PROTOBUF)
+        return _json({"swagger": "2.0", "info": {"title": "Kubernetes"}, "paths": {}, "definitions": {}})
+    body = openapi.document(path.removeprefix("/openapi/v3/"))
+    if body is None:
+        return None
+    headers = {"cache-control": "public, immutable", "vary": "Accept"}
+    return Response(body, headers=headers, media_type=requests.JSON_TYPE)
 
 
 def _named_document(parts: list[str]) -> Json | None:
@@ -304,8 +381,6 @@ def _named_document(parts: list[str]) -> Json | None:
             return discovery.group(group)
         case ["apis", group, version]:
             return discovery.resource_list(group, version)
-        case ["openapi", "v3", *root]:
-            return discovery.openapi_document("/".join(root))
         case _:
             return None
 

@@ -1,33 +1,49 @@
-"""Who asks and whether they may: users by bearer token, and the one function that answers every permission question.
+"""Who asks, and what a request wants to do: users by bearer token, and the words of a refusal.
 
-Used by the API for each request and by the self-access reviews. The rules are three fixed roles; nothing here reads
-objects of the cluster.
+Used by the API for each request. Whether somebody may do something is decided by `rbac`; nothing here reads objects.
 """
 
 import hmac
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from toban_sandbox.kube import errors
 
-READ_VERBS = frozenset({"get", "list", "watch"})
-WRITE_VERBS = frozenset({"create", "update", "patch", "delete"})
 ADMIN, OPERATOR, READER = "admin", "operator", "reader"
 PROTECTED_NAMESPACE = "kube-system"
+AUTHENTICATED = "system:authenticated"
+SERVICE_ACCOUNT = "system:serviceaccount:"
 
 
 @dataclass(frozen=True)
 class User:
-    """Somebody the API knows; `role` is `admin`, `operator` or `reader`."""
+    """Somebody the API knows; `role` is `admin`, `operator`, `reader`, or nothing for users that only bindings know."""
 
     name: str
-    role: str
+    role: str = ""
     groups: tuple[str, ...] = ()
+    uid: str = ""
 
     @property
     def all_groups(self) -> tuple[str, ...]:
-        masters = ("system:masters",) if self.role == ADMIN else ()
-        return (*self.groups, *masters, "system:authenticated")
+        by_role = (group_of(self.role),) if self.role else ()
+        return tuple(dict.fromkeys((*self.groups, *by_role, AUTHENTICATED)))
+
+
+def group_of(role: str) -> str:
+    """The group whose bindings give a role of the sandbox its rights."""
+    return "system:masters" if role == ADMIN else f"sandbox:{role}s"
+
+
+def service_account_name(namespace: str, name: str) -> str:
+    """The user name of a service account."""
+    return f"{SERVICE_ACCOUNT}{namespace}:{name}"
+
+
+def service_account(namespace: str, name: str, *, uid: str = "") -> User:
+    """A service account as a user."""
+    groups = ("system:serviceaccounts", f"system:serviceaccounts:{namespace}")
+    return User(service_account_name(namespace, name), groups=groups, uid=uid)
 
 
 @dataclass(frozen=True)
@@ -41,56 +57,6 @@ class Attributes:
     namespace: str = ""
     name: str = ""
     path: str = ""
-
-
-@dataclass(frozen=True)
-class Rule:
-    """Verbs allowed on resources of API groups; `*` is all. `resources` may name `parent/subresource`."""
-
-    verbs: frozenset[str]
-    groups: frozenset[str]
-    resources: frozenset[str]
-    except_resources: frozenset[str] = frozenset()
-    except_namespaces: frozenset[str] = frozenset()
-
-    def allows(self, wanted: Attributes) -> bool:
-        full = f"{wanted.resource}/{wanted.subresource}" if wanted.subresource else wanted.resource
-        if wanted.resource in self.except_resources or wanted.namespace in self.except_namespaces:
-            return False
-        return _covers(self.verbs, wanted.verb) and _covers(self.groups, wanted.group) and _covers(self.resources, full)
-
-
-_ALL = frozenset({"*"})
-_REVIEWS = Rule(
-    frozenset({"create"}),
-    frozenset({"authorization.k8s.io", "authentication.k8s.io"}),
-    frozenset({"selfsubjectaccessreviews", "selfsubjectrulesreviews", "selfsubjectreviews"}),
-)
-_READ = Rule(READ_VERBS, _ALL, _ALL, except_resources=frozenset({"secrets"}))
-_OPERATE_CORE = Rule(
-    WRITE_VERBS,
-    frozenset({"", "events.k8s.io"}),
-    frozenset({"pods", "pods/eviction", "configmaps", "services", "events"}),
-    except_namespaces=frozenset({PROTECTED_NAMESPACE}),
-)
-_OPERATE_APPS = Rule(
-    WRITE_VERBS,
-    frozenset({"apps"}),
-    frozenset({"deployments", "deployments/scale", "replicasets", "replicasets/scale"}),
-    except_namespaces=frozenset({PROTECTED_NAMESPACE}),
-)
-RULES: dict[str, tuple[Rule, ...]] = {
-    ADMIN: (Rule(_ALL, _ALL, _ALL),),
-    OPERATOR: (_READ, _OPERATE_CORE, _OPERATE_APPS, _REVIEWS),
-    READER: (_READ, _REVIEWS),
-}
-
-
-def authorize(user: User, attributes: Attributes) -> bool:
-    """Whether this user may do this."""
-    if attributes.path:
-        return attributes.verb == "get" or user.role == ADMIN
-    return any(rule.allows(attributes) for rule in RULES.get(user.role, ()))
 
 
 def refusal(user: User, attributes: Attributes) -> errors.ApiError:
@@ -115,12 +81,3 @@ def user_of_token(users: Mapping[str, User], header: str | None) -> User | None:
         if hmac.compare_digest(known.encode(), given):
             found = user
     return found
-
-
-def rules_of(user: User) -> Iterable[Rule]:
-    """The rules of a user's role, for the rules review."""
-    return RULES.get(user.role, ())
-
-
-def _covers(allowed: frozenset[str], wanted: str) -> bool:
-    return "*" in allowed or wanted in allowed

@@ -8,12 +8,14 @@ import base64
 from collections.abc import Callable
 from typing import Any
 
+from toban_sandbox.kube import defaults_storage, defaults_workloads
+from toban_sandbox.kube.defaults_pods import pod_spec, put, template
+
 Json = dict[str, Any]
 
-DEFAULT_GRACE_S = 30
 ACCESS_VOLUME = "kube-api-access-"
 ROOT_CA = "kube-root-ca.crt"
-_PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
+_ACCESS_GROUP = "rbac.authorization.k8s.io"
 _CLUSTER_WIDE_TYPES = {"ClusterIP", "NodePort", "LoadBalancer"}
 
 
@@ -24,128 +26,70 @@ def fill(kind: str, obj: Json) -> None:
         filler(obj)
 
 
-def _put(target: Json, **defaults: Any) -> None:
-    for name, value in defaults.items():
-        if target.get(name) is None:
-            target[name] = value
-
-
 def _deployment(obj: Json) -> None:
     spec = obj.setdefault("spec", {})
-    _put(spec, replicas=1, revisionHistoryLimit=10, progressDeadlineSeconds=600)
+    put(spec, replicas=1, revisionHistoryLimit=10, progressDeadlineSeconds=600)
     if spec.get("strategy") is None:
         spec["strategy"] = {}
     strategy = spec["strategy"]
-    _put(strategy, type="RollingUpdate")
+    put(strategy, type="RollingUpdate")
     if strategy["type"] == "RollingUpdate":
-        _put(strategy, rollingUpdate={})
-        _put(strategy["rollingUpdate"], maxSurge="25%", maxUnavailable="25%")
-    _template(spec)
+        put(strategy, rollingUpdate={})
+        put(strategy["rollingUpdate"], maxSurge="25%", maxUnavailable="25%")
+    template(spec)
 
 
 def _replicaset(obj: Json) -> None:
     spec = obj.setdefault("spec", {})
-    _put(spec, replicas=1)
-    _template(spec)
+    put(spec, replicas=1)
+    template(spec)
     if spec.get("selector") is None and (spec.get("template") or {}).get("metadata", {}).get("labels"):
         spec["selector"] = {"matchLabels": dict(spec["template"]["metadata"]["labels"])}
 
 
-def _template(spec: Json) -> None:
-    template = spec.get("template")
-    if isinstance(template, dict):
-        _put(template, metadata={})
-        if isinstance(template.get("spec"), dict):
-            _pod_spec(template["spec"])
-
-
 def _pod(obj: Json) -> None:
     spec = obj.setdefault("spec", {})
-    _pod_spec(spec)
-    _put(spec, enableServiceLinks=True, priority=0, preemptionPolicy="PreemptLowerPriority")
-    _put(spec, serviceAccountName=spec.get("serviceAccount") or "default")
-    _put(spec, serviceAccount=spec["serviceAccountName"])
-    if spec.get("tolerations") is None:
-        keys = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
-        spec["tolerations"] = [
-            {"effect": "NoExecute", "key": key, "operator": "Exists", "tolerationSeconds": 300} for key in keys
-        ]
+    pod_spec(spec)
+    put(spec, enableServiceLinks=True, priority=0, preemptionPolicy="PreemptLowerPriority")
+    put(spec, serviceAccountName=spec.get("serviceAccount") or "default")
+    put(spec, serviceAccount=spec["serviceAccountName"])
+    _tolerate_short_failures(spec)
     for container in spec.get("containers") or ():
         limits = (container.get("resources") or {}).get("limits") or {}
         if limits:
-            _put(container["resources"], requests={})
-            _put(container["resources"]["requests"], **{key: value for key, value in limits.items() if value})
+            put(container["resources"], requests={})
+            put(container["resources"]["requests"], **{key: value for key, value in limits.items() if value})
     obj.setdefault("status", {"phase": "Pending", "qosClass": qos_class(spec)})
 
 
-def _pod_spec(spec: Json) -> None:
-    _put(
-        spec,
-        restartPolicy="Always",
-        terminationGracePeriodSeconds=DEFAULT_GRACE_S,
-        dnsPolicy="ClusterFirst",
-        schedulerName="default-scheduler",
-        securityContext={},
-    )
-    for name in ("containers", "initContainers"):
-        for container in spec.get(name) or ():
-            if isinstance(container, dict):
-                _container(container)
-    for volume in spec.get("volumes") or ():
-        _volume(volume)
-
-
-def _container(container: Json) -> None:
-    tail = str(container.get("image", "")).rpartition("/")[2]
-    latest = tail.endswith(":latest") or ":" not in tail
-    _put(
-        container,
-        imagePullPolicy="Always" if latest else "IfNotPresent",
-        resources={},
-        terminationMessagePath="/dev/termination-log",
-        terminationMessagePolicy="File",
-    )
-    for port in container.get("ports") or ():
-        _put(port, protocol="TCP")
-    for variable in container.get("env") or ():
-        reference = (variable.get("valueFrom") or {}).get("fieldRef")
-        if reference:
-            _put(reference, apiVersion="v1")
-    for name in _PROBES:
-        if isinstance(container.get(name), dict):
-            _probe(container[name])
-
-
-def _probe(probe: Json) -> None:
-    _put(probe, timeoutSeconds=1, periodSeconds=10, successThreshold=1, failureThreshold=3)
-    if isinstance(probe.get("httpGet"), dict):
-        _put(probe["httpGet"], path="/", scheme="HTTP")
-
-
-def _volume(volume: Json) -> None:
-    for source in ("configMap", "secret", "projected", "downwardAPI"):
-        if isinstance(volume.get(source), dict):
-            _put(volume[source], defaultMode=420)
-    if len(volume) == 1 and "name" in volume:
-        volume["emptyDir"] = {}
+def _tolerate_short_failures(spec: Json) -> None:
+    """A pod stays on a lost node for five minutes unless it says otherwise."""
+    given = spec.get("tolerations") or []
+    for key in ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"):
+        covered = any(
+            one.get("key") in {key, None, ""} and one.get("effect") in {"NoExecute", None, ""} for one in given
+        )
+        if not covered:
+            given = [*given, {"effect": "NoExecute", "key": key, "operator": "Exists", "tolerationSeconds": 300}]
+    spec["tolerations"] = given
 
 
 def _service(obj: Json) -> None:
     spec = obj.setdefault("spec", {})
-    _put(spec, type="ClusterIP", sessionAffinity="None")
+    put(spec, type="ClusterIP", sessionAffinity="None")
     for port in spec.get("ports") or ():
-        _put(port, protocol="TCP", targetPort=port.get("port"))
+        put(port, protocol="TCP", targetPort=port.get("port"))
     if spec["type"] in _CLUSTER_WIDE_TYPES:
-        _put(spec, ipFamilies=["IPv4"], ipFamilyPolicy="SingleStack", internalTrafficPolicy="Cluster")
+        put(spec, ipFamilies=["IPv4"], ipFamilyPolicy="SingleStack", internalTrafficPolicy="Cluster")
     if spec["type"] in {"NodePort", "LoadBalancer"}:
-        _put(spec, externalTrafficPolicy="Cluster")
+        put(spec, externalTrafficPolicy="Cluster")
     if spec["type"] == "LoadBalancer":
-        _put(spec, allocateLoadBalancerNodePorts=True)
+        put(spec, allocateLoadBalancerNodePorts=True)
     obj.setdefault("status", {"loadBalancer": {}})
 
 
 def _secret(obj: Json) -> None:
-    _put(obj, type="Opaque")
+    put(obj, type="Opaque")
     plain = obj.pop("stringData", None)
     if plain:
         encoded = {key: base64.b64encode(str(value).encode()).decode() for key, value in plain.items()}
@@ -159,18 +103,26 @@ def _namespace(obj: Json) -> None:
     if meta.get("name"):
         meta["labels"].setdefault("kubernetes.io/metadata.name", meta["name"])
     if "deletionTimestamp" not in meta:
-        _put(obj, spec={})
-        _put(obj["spec"], finalizers=["kubernetes"])
+        put(obj, spec={}, status={})
+        put(obj["spec"], finalizers=["kubernetes"])
+        put(obj["status"], phase="Active")
         obj.setdefault("status", {"phase": "Active"})
 
 
 def _event(obj: Json) -> None:
-    _put(obj, type="Normal", reportingComponent="", reportingInstance="")
+    put(obj, type="Normal", reportingComponent="", reportingInstance="")
 
 
 def _endpointslice(obj: Json) -> None:
     for port in obj.get("ports") or ():
-        _put(port, name="", protocol="TCP")
+        put(port, name="", protocol="TCP")
+
+
+def _role_binding(obj: Json) -> None:
+    put(obj.setdefault("roleRef", {}), apiGroup=_ACCESS_GROUP)
+    for subject in obj.get("subjects") or ():
+        if subject.get("kind") in {"User", "Group"}:
+            put(subject, apiGroup=_ACCESS_GROUP)
 
 
 _FILLERS: dict[str, Callable[[Json], None]] = {
@@ -180,8 +132,12 @@ _FILLERS: dict[str, Callable[[Json], None]] = {
     "Service": _service,
     "Secret": _secret,
     "Namespace": _namespace,
+    "RoleBinding": _role_binding,
+    "ClusterRoleBinding": _role_binding,
     "Event": _event,
     "EndpointSlice": _endpointslice,
+    **defaults_workloads.FILLERS,
+    **defaults_storage.FILLERS,
 }
 
 

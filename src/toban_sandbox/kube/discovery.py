@@ -1,9 +1,8 @@
-"""What the API says about itself: groups, versions, resources, the server's version, and the OpenAPI v3 documents.
+"""What the API says about itself: groups, versions, resources, and the server's version.
 
 Answered out of the table of kinds alone; a new kind appears here by itself.
 """
 
-import hashlib
 from typing import Any
 
 from toban_sandbox.kube import kinds
@@ -26,8 +25,6 @@ VERSION: Json = {
     "platform": "linux/amd64",
 }
 _AGGREGATED = "apidiscovery.k8s.io"
-_ACTIONS = {"get": "get", "put": "put", "patch": "patch", "delete": "delete"}
-_QUERY = ("dryRun", "fieldManager", "fieldValidation", "force", "pretty")
 
 
 def aggregated(accept: str) -> str | None:
@@ -149,70 +146,3 @@ def _subresource(kind: kinds.Kind, one: kinds.Subresource) -> Json:
     if one.group_version:
         found["group"], _, found["version"] = one.group_version.rpartition("/")
     return found
-
-
-def openapi_index() -> Json:
-    """`/openapi/v3`: where the documents of each group and version are."""
-    paths = {}
-    for name, versions in ({"": ["v1"]} | kinds.groups()).items():
-        for version in versions:
-            root = _root(name, version)
-            mark = hashlib.sha256(repr(kinds.of_group(name, version)).encode()).hexdigest()[:32].upper()
-            paths[root] = {"serverRelativeURL": f"/openapi/v3/{root}?hash={mark}"}
-    return {"paths": paths}
-
-
-def openapi_document(root: str) -> Json | None:
-    """`/openapi/v3/ROOT`: the paths of one group and version, enough for clients to know what each accepts."""
-    parts = root.split("/")
-    group_name, version = ("", parts[-1]) if parts[0] == "api" else (parts[1] if len(parts) > 1 else "", parts[-1])
-    found = kinds.of_group(group_name, version)
-    if not found or _root(group_name, version) != root:
-        return None
-    paths: Json = {}
-    schemas: Json = {}
-    for kind in found:
-        paths |= _openapi_paths(kind, f"/{root}")
-        schemas[_schema_name(kind)] = {"type": "object", "x-kubernetes-group-version-kind": [_gvk(kind)]}
-    return {
-        "openapi": "3.0.0",
-        "info": {"title": "Kubernetes", "version": VERSION["gitVersion"]},
-        "paths": paths,
-        "components": {"schemas": schemas},
-    }
-
-
-def _root(group_name: str, version: str) -> str:
-    return f"apis/{group_name}/{version}" if group_name else f"api/{version}"
-
-
-def _schema_name(kind: kinds.Kind) -> str:
-    return f"io.k8s.api.{(kind.group or 'core').split('.')[0]}.{kind.version}.{kind.kind}"
-
-
-def _gvk(kind: kinds.Kind) -> Json:
-    return {"group": kind.group, "version": kind.version, "kind": kind.kind}
-
-
-def _openapi_paths(kind: kinds.Kind, root: str) -> Json:
-    space = "/namespaces/{namespace}" if kind.namespaced else ""
-    collection = f"{root}{space}/{kind.resource}"
-    paths: Json = {collection: {"get": _operation(kind, "list"), "post": _operation(kind, "post")}}
-    if not kind.create_only:
-        paths[f"{collection}/{{name}}"] = {method: _operation(kind, action) for method, action in _ACTIONS.items()}
-    return paths
-
-
-def _operation(kind: kinds.Kind, action: str) -> Json:
-    writes = action not in {"get", "list"}
-    parameters = [
-        {"name": name, "in": "query", "schema": {"type": "string", "uniqueItems": True}}
-        for name in (_QUERY if writes else ("pretty",))
-    ]
-    return {
-        "operationId": f"{action}{kind.kind}",
-        "parameters": parameters,
-        "responses": {"200": {"description": "OK"}},
-        "x-kubernetes-action": action,
-        "x-kubernetes-group-version-kind": _gvk(kind),
-    }

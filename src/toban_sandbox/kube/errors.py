@@ -43,10 +43,12 @@ class ApiError(Exception):
         self.message = message
         self.details = details
         self.retry_after_s = retry_after_s
+        self.continue_token = ""
 
     def status(self) -> Json:
         """The refusal as a `Status` object."""
-        body: Json = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure"}
+        metadata = {"continue": self.continue_token} if self.continue_token else {}
+        body: Json = {"kind": "Status", "apiVersion": "v1", "metadata": metadata, "status": "Failure"}
         body["message"] = self.message
         if self.reason:
             body["reason"] = self.reason
@@ -160,6 +162,24 @@ def unsupported_media_type(content_type: str, accepted: Sequence[str]) -> ApiErr
 
 def too_large() -> ApiError:
     return ApiError(413, "RequestEntityTooLarge", "Request entity too large: limit is 3145728", details={})
+
+
+def too_large_to_store() -> ApiError:
+    """The object fits into a request but not into the database."""
+    return ApiError(500, "", "etcdserver: request is too large")
+
+
+def page_expired(token: str) -> ApiError:
+    """A list's first page is forgotten; `token` goes on with what there is now."""
+    message = (
+        "The provided continue parameter is too old to display a consistent list result. You can start a new list "
+        "without the continue parameter, or use the continue token in this response to retrieve the remainder of the "
+        "results. Continuing with the provided token results in an inconsistent list - objects that were created, "
+        "modified, or deleted between the time the first chunk was returned and now may show up in the list."
+    )
+    refused = ApiError(410, "Expired", message)
+    refused.continue_token = token
+    return refused
 
 
 def expired(asked: int, oldest: int) -> ApiError:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from toban_sandbox.kube import errors
 
 ALL_VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
+READ_VERBS = ("get", "list", "watch")
 STATUS_VERBS = ("get", "patch", "update")
 
 
@@ -20,7 +21,13 @@ class Subresource:
     kind: str = ""
     group_version: str = ""
 
+    @property
+    def is_plain_read(self) -> bool:
+        """Whether a GET only shows something; one that opens a stream into a container does more."""
+        return "get" in self.verbs and self.name not in STREAMS
 
+
+STREAMS = frozenset({"exec", "attach", "portforward", "proxy"})
 STATUS = Subresource("status", STATUS_VERBS)
 SCALE = Subresource("scale", STATUS_VERBS, "Scale", "autoscaling/v1")
 
@@ -69,6 +76,9 @@ POD_SUBRESOURCES = (
     Subresource("log", ("get",)),
     Subresource("eviction", ("create",), "Eviction", "policy/v1"),
     Subresource("binding", ("create",), "Binding"),
+    Subresource("exec", ("create", "get"), "PodExecOptions"),
+    Subresource("attach", ("create", "get"), "PodAttachOptions"),
+    Subresource("portforward", ("create", "get"), "PodPortForwardOptions"),
 )
 
 KINDS: tuple[Kind, ...] = (
@@ -120,7 +130,15 @@ KINDS: tuple[Kind, ...] = (
     ),
     Kind("", "v1", "ResourceQuota", "resourcequotas", "resourcequota", short_names=("quota",), subresources=(STATUS,)),
     Kind("", "v1", "Secret", "secrets", "secret"),
-    Kind("", "v1", "ServiceAccount", "serviceaccounts", "serviceaccount", short_names=("sa",)),
+    Kind(
+        "",
+        "v1",
+        "ServiceAccount",
+        "serviceaccounts",
+        "serviceaccount",
+        short_names=("sa",),
+        subresources=(Subresource("token", ("create",), "TokenRequest", "authentication.k8s.io/v1"),),
+    ),
     Kind(
         "",
         "v1",
@@ -249,6 +267,77 @@ KINDS: tuple[Kind, ...] = (
     Kind("events.k8s.io", "v1", "Event", "events", "event", short_names=("ev",), storage="events"),
     Kind("coordination.k8s.io", "v1", "Lease", "leases", "lease"),
     Kind("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices", "endpointslice", generation=True),
+    Kind(
+        "",
+        "v1",
+        "ReplicationController",
+        "replicationcontrollers",
+        "replicationcontroller",
+        short_names=("rc",),
+        categories=("all",),
+        verbs=READ_VERBS,
+    ),
+    Kind(
+        "certificates.k8s.io",
+        "v1",
+        "CertificateSigningRequest",
+        "certificatesigningrequests",
+        "certificatesigningrequest",
+        namespaced=False,
+        short_names=("csr",),
+        subresources=(STATUS, Subresource("approval", STATUS_VERBS)),
+    ),
+    Kind(
+        "apiextensions.k8s.io",
+        "v1",
+        "CustomResourceDefinition",
+        "customresourcedefinitions",
+        "customresourcedefinition",
+        namespaced=False,
+        short_names=("crd", "crds"),
+        verbs=READ_VERBS,
+    ),
+    Kind(
+        "metrics.k8s.io",
+        "v1beta1",
+        "NodeMetrics",
+        "nodes",
+        "",
+        namespaced=False,
+        verbs=("get", "list"),
+        storage="nodes",
+    ),
+    Kind("metrics.k8s.io", "v1beta1", "PodMetrics", "pods", "", verbs=("get", "list"), storage="pods"),
+    Kind("rbac.authorization.k8s.io", "v1", "Role", "roles", "role"),
+    Kind("rbac.authorization.k8s.io", "v1", "RoleBinding", "rolebindings", "rolebinding"),
+    Kind("rbac.authorization.k8s.io", "v1", "ClusterRole", "clusterroles", "clusterrole", namespaced=False),
+    Kind(
+        "rbac.authorization.k8s.io",
+        "v1",
+        "ClusterRoleBinding",
+        "clusterrolebindings",
+        "clusterrolebinding",
+        namespaced=False,
+    ),
+    Kind(
+        "authorization.k8s.io",
+        "v1",
+        "LocalSubjectAccessReview",
+        "localsubjectaccessreviews",
+        "localsubjectaccessreview",
+        verbs=("create",),
+        create_only=True,
+    ),
+    Kind(
+        "authorization.k8s.io",
+        "v1",
+        "SubjectAccessReview",
+        "subjectaccessreviews",
+        "subjectaccessreview",
+        namespaced=False,
+        verbs=("create",),
+        create_only=True,
+    ),
     Kind(
         "authorization.k8s.io",
         "v1",

@@ -44,10 +44,11 @@ def namespace_of(obj: Json) -> str | None:
 
 
 def controller_of(obj: Json) -> Json | None:
-    """The owner reference that says it controls the object, or None."""
-    for reference in obj["metadata"].get("ownerReferences") or ():
-        if reference.get("controller"):
-            return dict(reference)
+    """The owner reference that says it controls the object, or None; not to be written to."""
+    found: Json
+    for found in obj["metadata"].get("ownerReferences") or ():
+        if found.get("controller"):
+            return found
     return None
 
 

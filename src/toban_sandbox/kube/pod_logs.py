@@ -50,9 +50,16 @@ async def answer(store: stores.ObjectStore, source: LogSource, asked: requests.R
     following = source.follow(asked.namespace, asked.name, container, timestamps=timestamps)
 
     async def stream() -> AsyncIterator[bytes]:
-        yield text.encode()
+        yield text.encode()[:limit]
+        written = len(text.encode())
+        if limit is not None and written >= limit:
+            return
         async for line in following:
-            yield f"{line}\n".encode()
+            chunk = f"{line}\n".encode()
+            yield chunk if limit is None else chunk[: limit - written]
+            written += len(chunk)
+            if limit is not None and written >= limit:
+                return
 
     return StreamingResponse(stream(), media_type="text/plain")
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from toban_sandbox.kube import kinds, tables
+from toban_sandbox.kube import autoscaling, kinds, tables
 
 Json = dict[str, Any]
 
@@ -92,6 +92,8 @@ def form_of(accept: str) -> str:
 
 def external(kind: kinds.Kind, obj: Json) -> Json:
     """A stored object as this kind's group and version shows it."""
+    if kind.kind == autoscaling.KIND and kind.version == "v1":
+        return autoscaling.as_v1(obj)
     if kind.group != _EVENTS_GROUP:
         return obj
     shown = {_EVENT_NAMES.get(key, key): value for key, value in obj.items()}
@@ -100,6 +102,8 @@ def external(kind: kinds.Kind, obj: Json) -> Json:
 
 def internal(kind: kinds.Kind, obj: Json) -> Json:
     """A client's object as it is stored."""
+    if kind.kind == autoscaling.KIND and kind.version == "v1":
+        return autoscaling.from_v1(obj)
     if kind.group != _EVENTS_GROUP:
         return obj
     stored = {_CORE_EVENT_NAMES.get(key, key): value for key, value in obj.items()}

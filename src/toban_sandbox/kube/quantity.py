@@ -38,6 +38,18 @@ def is_quantity(value: object) -> bool:
     return not isinstance(value, bool) and _FORM.match(str(value)) is not None
 
 
+def text(value: float, *, binary: bool = False) -> str:
+    """A number as the shortest quantity without a fraction: `250m`, `2`, or with `binary` `128Mi`."""
+    if not binary:
+        thousandths = round(value * 1000)
+        return f"{thousandths // 1000}" if thousandths % 1000 == 0 else f"{thousandths}m"
+    whole = round(value)
+    for suffix in ("Ti", "Gi", "Mi", "Ki"):
+        if whole and whole % int(_SCALE[suffix]) == 0:
+            return f"{whole // int(_SCALE[suffix])}{suffix}"
+    return str(whole)
+
+
 def mebibytes(value: float) -> str:
     """A number of bytes in the words of kubelet messages."""
     return f"{round(value / 2**20)}Mi"

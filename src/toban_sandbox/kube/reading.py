@@ -2,12 +2,17 @@
 
 import base64
 import json
+import secrets
+import weakref
 from typing import Any
 
 from toban_sandbox.kube import errors, presentation, requests, selectors
 from toban_sandbox.kube import store as stores
 
 Json = dict[str, Any]
+
+_REMEMBERED = 64  # lists that are being paged through; stored objects never change, so this keeps references only
+_SNAPSHOTS: weakref.WeakKeyDictionary[stores.ObjectStore, dict[str, list[Json]]] = weakref.WeakKeyDictionary()
 
 
 def get(store: stores.ObjectStore, request: requests.ResourceRequest, view: presentation.View) -> Json:
@@ -42,38 +47,66 @@ def asked_revision(store: stores.ObjectStore, request: requests.ResourceRequest)
 
 
 def list_page(store: stores.ObjectStore, request: requests.ResourceRequest, view: presentation.View) -> Json:
-    """A page of objects with the token of the next one; ApiError 410 for a token that is too old."""
+    """A page of objects with the token of the next one; ApiError 410 for a token that is too old.
+
+    All pages of one list show the moment of its first page, as long as that is remembered.
+    """
     asked_revision(store, request)
-    items = chosen(store, request)
-    revision = str(store.revision)
-    metadata: Json = {"resourceVersion": revision}
-    token = request.query.get("continue", "")
+    limit, token = request.number("limit"), request.query.get("continue", "")
     if token:
-        after, revision = _read_token(token)
-        metadata["resourceVersion"] = revision
-        items = [obj for obj in items if _position(obj) > after]
-    limit = request.number("limit")
+        items, revision = _continued(store, request, token, limit)
+    else:
+        items, revision = chosen(store, request), str(store.revision)
+    metadata: Json = {"resourceVersion": revision}
     if limit and len(items) > limit:
-        metadata["continue"] = _token(items[limit - 1], revision)
+        metadata["continue"] = _next_token(store, items[limit - 1], items[limit:], revision)
         if not request.query.get("labelSelector") and not request.query.get("fieldSelector"):
             metadata["remainingItemCount"] = len(items) - limit
         items = items[:limit]
     return view.several(items, metadata)
 
 
+def _continued(
+    store: stores.ObjectStore, request: requests.ResourceRequest, token: str, limit: int | None
+) -> tuple[list[Json], str]:
+    """What is still to be shown, and the moment it is of."""
+    after, revision, mark = _read_token(token)
+    left = _snapshots(store).get(mark)
+    if left is not None:
+        return left, revision
+    items = [obj for obj in chosen(store, request) if _position(obj) > after]
+    if mark:
+        raise errors.page_expired(_token(after, str(store.revision), "") if items or limit else "")
+    return items, str(store.revision)
+
+
 def _position(obj: Json) -> tuple[str, str]:
     return obj["metadata"].get("namespace") or "", obj["metadata"]["name"]
 
 
-def _token(last: Json, revision: str) -> str:
-    content = json.dumps({"v": "meta.k8s.io/v1", "rv": revision, "after": _position(last)})
+def _snapshots(store: stores.ObjectStore) -> dict[str, list[Json]]:
+    return _SNAPSHOTS.setdefault(store, {})
+
+
+def _next_token(store: stores.ObjectStore, last: Json, left: list[Json], revision: str) -> str:
+    """Remember what is left of a list, and return the token that shows it."""
+    kept = _snapshots(store)
+    while len(kept) >= _REMEMBERED:
+        del kept[next(iter(kept))]
+    mark = secrets.token_hex(8)
+    kept[mark] = left
+    return _token(_position(last), revision, mark)
+
+
+def _token(after: tuple[str, str], revision: str, mark: str) -> str:
+    content = json.dumps({"v": "meta.k8s.io/v1", "rv": revision, "after": after, "of": mark})
     return base64.urlsafe_b64encode(content.encode()).decode().rstrip("=")
 
 
-def _read_token(token: str) -> tuple[tuple[str, str], str]:
+def _read_token(token: str) -> tuple[tuple[str, str], str, str]:
     try:
         content = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
         namespace, name = content["after"]
-        return (str(namespace), str(name)), str(content["rv"])
+        return (str(namespace), str(name)), str(content["rv"]), str(content["of"])
     except (ValueError, KeyError, TypeError):
         raise errors.bad_request("continue key is not valid: encoded token could not be read") from None

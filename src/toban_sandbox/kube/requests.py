@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from toban_sandbox.kube import auth, errors, kinds, patch, selectors
+from toban_sandbox.kube import auth, errors, kinds, patch, protobuf, selectors
 
 Json = dict[str, Any]
 
@@ -20,6 +20,7 @@ _TRUE = {"true", "1"}
 _COLLECTION_VERBS = {"GET": "list", "POST": "create", "DELETE": "deletecollection"}
 _OBJECT_VERBS = {"GET": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete", "POST": "create"}
 _GROUPED = 3
+_SUMMARY_BYTES = 30
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,10 @@ class ResourceRequest:
         name = self.name
         if not name and self.verb in {"list", "watch"}:
             name = _single_name(self.query.get("fieldSelector", ""))
+        # A namespace counts as standing in itself, so that rights in it are rights to see it.
+        place = self.namespace or (self.name if (self.kind.group, self.kind.resource) == ("", "namespaces") else "")
         return auth.Attributes(
-            self.verb, self.kind.group, self.kind.resource, self.subresource, namespace=self.namespace, name=name
+            self.verb, self.kind.group, self.kind.resource, self.subresource, namespace=place, name=name
         )
 
     def flag(self, name: str) -> bool:
@@ -105,19 +108,63 @@ def check_supported(request: ResourceRequest) -> None:
         raise errors.method_not_supported(kind.about)
 
 
-def decode_body(content_type: str, body: bytes) -> Any:
-    """A body as JSON values; ApiError 413, 415 or 400. Another encoding (protobuf) would be read here."""
+def decode_body(content_type: str, body: bytes, kind: kinds.Kind) -> Any:
+    """A body as JSON values, in any encoding that clients use; ApiError 413, 415 or 400."""
     if len(body) > LARGEST_BODY:
         raise errors.too_large()
     media = content_type.partition(";")[0].strip().lower() or JSON_TYPE
     try:
         if media in {YAML_TYPE, patch.APPLY_PATCH}:
             return yaml.load(body, Loader=_Yaml)  # noqa: S506 -- a safe loader, with plain dates
+        if media == protobuf.MEDIA_TYPE:
+            return protobuf.decode(body)
         if media == JSON_TYPE or media.endswith("+json"):
             return json.loads(body)
     except (ValueError, RecursionError, yaml.YAMLError) as wrong:
-        raise errors.bad_request(f"the object provided is unrecognized (must be of type): {wrong}") from None
-    raise errors.unsupported_media_type(media, [JSON_TYPE, YAML_TYPE])
+        raise _unreadable(kind, media, body, wrong) from None
+    raise errors.unsupported_media_type(media, [JSON_TYPE, YAML_TYPE, protobuf.MEDIA_TYPE])
+
+
+def _unreadable(kind: kinds.Kind, media: str, body: bytes, wrong: Exception) -> errors.ApiError:
+    if media.endswith("-patch+json"):
+        return errors.bad_request(f"error decoding patch: {_as_go_says(wrong, body)}")
+    if media == patch.APPLY_PATCH:
+        return errors.bad_request(f"error decoding YAML: {_as_go_says(wrong, body)}")
+    why = _as_go_says(wrong, body)
+    if media == JSON_TYPE:
+        why = f"couldn't get version/kind; json parse error: {why}"
+    elif media == YAML_TYPE:
+        why = f"error converting YAML to JSON: yaml: {why}"
+    about = f"the object provided is unrecognized (must be of type {kind.kind}): {why} ({_summary(body)})"
+    return errors.bad_request(about)
+
+
+def _as_go_says(wrong: Exception, body: bytes) -> str:
+    """What Go's JSON reader would say of the same mistake."""
+    if not isinstance(wrong, json.JSONDecodeError):
+        return str(wrong).replace("\n", " ")
+    text = wrong.doc if isinstance(wrong.doc, str) else body.decode(errors="replace")
+    if wrong.pos >= len(text):
+        return "unexpected end of JSON input"
+    expected = next(
+        (said for found, said in _GO_WORDS.items() if wrong.msg.startswith(found)), "looking for beginning of value"
+    )
+    return f"invalid character '{text[wrong.pos]}' {expected}"
+
+
+_GO_WORDS = {
+    "Expecting property name": "looking for beginning of object key string",
+    "Expecting ':'": "after object key",
+    "Expecting ','": "after object key:value pair",
+    "Extra data": "after top-level value",
+    "Invalid control character": "in string literal",
+}
+
+
+def _summary(body: bytes) -> str:
+    shown = body[:_SUMMARY_BYTES]
+    text = shown.decode(errors="replace") if body[:1] == b"{" else shown.hex()
+    return f"{text} ..." if len(body) > len(shown) else text
 
 
 class _Yaml(yaml.SafeLoader):

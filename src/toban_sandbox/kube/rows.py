@@ -43,27 +43,30 @@ def duration(seconds: int) -> str:
     return f"{seconds // large}{large_unit}{rest}{small[1]}" if rest else f"{seconds // large}{large_unit}"
 
 
-def _born(obj: Json, now: datetime) -> str:
+def born(obj: Json, now: datetime) -> str:
+    """The age of an object."""
     return age(obj["metadata"].get("creationTimestamp"), now)
 
 
 def plain(obj: Json, now: datetime) -> list[Any]:
-    return [objects.name_of(obj), _born(obj, now)]
+    return [objects.name_of(obj), born(obj, now)]
 
 
 def pod(obj: Json, now: datetime) -> list[Any]:
     spec, status = obj.get("spec") or {}, obj.get("status") or {}
-    statuses = status.get("containerStatuses") or []
+    beside = {one["name"] for one in spec.get("initContainers") or () if one.get("restartPolicy") == "Always"}
+    sidecars = [one for one in status.get("initContainerStatuses") or () if one["name"] in beside]
+    statuses = [*(status.get("containerStatuses") or []), *sidecars]
     ready = sum(1 for one in statuses if one.get("ready"))
     restarts, last = _restarts(statuses)
     since = f" ({age(last, now)} ago)" if last else ""
     gates = spec.get("readinessGates")
     return [
         objects.name_of(obj),
-        f"{ready}/{len(spec.get('containers') or ())}",
+        f"{ready}/{len(spec.get('containers') or ()) + len(beside)}",
         pod_status(obj),
         f"{restarts}{since}",
-        _born(obj, now),
+        born(obj, now),
         status.get("podIP") or NONE,
         spec.get("nodeName") or NONE,
         status.get("nominatedNodeName") or NONE,
@@ -83,10 +86,15 @@ def pod_status(obj: Json) -> str:
 
 def _init_word(obj: Json) -> str:
     initialised = (obj.get("status") or {}).get("initContainerStatuses") or []
+    given = (obj.get("spec") or {}).get("initContainers") or ()
+    beside = {one["name"] for one in given if one.get("restartPolicy") == "Always"}
+    over = (obj.get("status") or {}).get("phase") in {"Succeeded", "Failed"}
     for index, one in enumerate(initialised):
         state = one.get("state") or {}
         ended = state.get("terminated")
         if ended is not None and ended.get("exitCode") == 0:
+            continue
+        if one["name"] in beside and (over or (one.get("started") and state.get("running") is not None)):
             continue
         if ended is not None:
             return f"Init:{ended.get('reason') or 'ExitCode:' + str(ended.get('exitCode'))}"
@@ -122,7 +130,8 @@ def _restarts(statuses: Iterable[Json]) -> tuple[int, str]:
     return total, last if total else ""
 
 
-def _containers(spec: Json) -> list[Any]:
+def containers(spec: Json) -> list[Any]:
+    """The cells of names, images and selector of a workload's specification."""
     containers = ((spec.get("template") or {}).get("spec") or {}).get("containers") or []
     names = ",".join(str(one.get("name")) for one in containers)
     images = ",".join(str(one.get("image")) for one in containers)
@@ -136,15 +145,15 @@ def deployment(obj: Json, now: datetime) -> list[Any]:
         f"{status.get('readyReplicas', 0)}/{spec.get('replicas', 1)}",
         status.get("updatedReplicas", 0),
         status.get("availableReplicas", 0),
-        _born(obj, now),
-        *_containers(spec),
+        born(obj, now),
+        *containers(spec),
     ]
 
 
 def replicaset(obj: Json, now: datetime) -> list[Any]:
     spec, status = obj["spec"], obj.get("status") or {}
     counts = [spec.get("replicas", 1), status.get("replicas", 0), status.get("readyReplicas", 0)]
-    return [objects.name_of(obj), *counts, _born(obj, now), *_containers(spec)]
+    return [objects.name_of(obj), *counts, born(obj, now), *containers(spec)]
 
 
 def service(obj: Json, now: datetime) -> list[Any]:
@@ -157,7 +166,7 @@ def service(obj: Json, now: datetime) -> list[Any]:
         spec.get("clusterIP") or NONE,
         ",".join(spec["externalIPs"]) if spec.get("externalIPs") else external,
         ",".join(_service_port(port) for port in spec.get("ports") or ()) or NONE,
-        _born(obj, now),
+        born(obj, now),
         selector or NONE,
     ]
 
@@ -179,7 +188,7 @@ def node(obj: Json, now: datetime) -> list[Any]:
         objects.name_of(obj),
         f"{word},SchedulingDisabled" if spec.get("unschedulable") else word,
         ",".join(roles) or NONE,
-        _born(obj, now),
+        born(obj, now),
         info.get("kubeletVersion", ""),
         addresses.get("InternalIP") or NONE,
         addresses.get("ExternalIP") or NONE,
@@ -190,15 +199,15 @@ def node(obj: Json, now: datetime) -> list[Any]:
 
 
 def namespace(obj: Json, now: datetime) -> list[Any]:
-    return [objects.name_of(obj), (obj.get("status") or {}).get("phase", "Active"), _born(obj, now)]
+    return [objects.name_of(obj), (obj.get("status") or {}).get("phase", "Active"), born(obj, now)]
 
 
 def configmap(obj: Json, now: datetime) -> list[Any]:
-    return [objects.name_of(obj), len(obj.get("data") or {}) + len(obj.get("binaryData") or {}), _born(obj, now)]
+    return [objects.name_of(obj), len(obj.get("data") or {}) + len(obj.get("binaryData") or {}), born(obj, now)]
 
 
 def secret(obj: Json, now: datetime) -> list[Any]:
-    return [objects.name_of(obj), obj.get("type"), len(obj.get("data") or {}), _born(obj, now)]
+    return [objects.name_of(obj), obj.get("type"), len(obj.get("data") or {}), born(obj, now)]
 
 
 def event(obj: Json, now: datetime) -> list[Any]:
@@ -230,8 +239,8 @@ def endpointslice(obj: Json, now: datetime) -> list[Any]:
     found = [address for one in obj.get("endpoints") or () for address in one.get("addresses") or ()]
     more = f" + {len(found) - _SHOWN_ENDPOINTS} more..." if len(found) > _SHOWN_ENDPOINTS else ""
     shown = ",".join(found[:_SHOWN_ENDPOINTS]) + more if found else "<unset>"
-    return [objects.name_of(obj), obj.get("addressType"), ",".join(ports) or "<unset>", shown, _born(obj, now)]
+    return [objects.name_of(obj), obj.get("addressType"), ",".join(ports) or "<unset>", shown, born(obj, now)]
 
 
 def lease(obj: Json, now: datetime) -> list[Any]:
-    return [objects.name_of(obj), (obj.get("spec") or {}).get("holderIdentity") or "", _born(obj, now)]
+    return [objects.name_of(obj), (obj.get("spec") or {}).get("holderIdentity") or "", born(obj, now)]

@@ -29,6 +29,8 @@ _MODULES = {
     "batch": "batch_v1",
     "networking.k8s.io": "networking_v1",
     "policy": "policy_v1",
+    "rbac.authorization.k8s.io": "rbac_v1",
+    "certificates.k8s.io": "certificates_v1",
     "scheduling.k8s.io": "scheduling_v1",
     "storage.k8s.io": "storage_v1",
 }
@@ -61,7 +63,7 @@ def module_of(kind: kinds.Kind) -> str | None:
 def unknown_fields(kind: kinds.Kind, obj: Json) -> list[str]:
     """Paths of fields that this kind does not have; ApiError 400 when a field holds the wrong type."""
     module = module_of(kind)
-    if module is None or _model(module, kind.kind) is None:
+    if module is None or model(module, kind.kind) is None:
         return []
     try:
         return list(_check_model(obj, module, kind.kind, ""))
@@ -99,19 +101,21 @@ def drop(obj: Json, paths: list[str]) -> None:
 
 
 @functools.cache
-def _model(module: str, name: str) -> type[msgspec.Struct] | None:
+def model(module: str, name: str) -> type[msgspec.Struct] | None:
+    """The class that describes a model, or None."""
     loaded = importlib.import_module(f"lightkube.models.{module}")
     found = getattr(loaded, name, None)
     return found if isinstance(found, type) and issubclass(found, msgspec.Struct) else None
 
 
 @functools.cache
-def _forms(module: str, name: str) -> dict[str, Form]:
-    model = _model(module, name)
-    if model is None:
+def fields_of(module: str, name: str) -> dict[str, Form]:
+    """What each field of a model holds, by its name on the wire; empty when there is no such model."""
+    found = model(module, name)
+    if found is None:
         return {}
-    wire_names = zip(model.__struct_fields__, model.__struct_encode_fields__, strict=True)
-    return {wire: _parsed(str(model.__annotations__[field]), module, wire) for field, wire in wire_names}
+    wire_names = zip(found.__struct_fields__, found.__struct_encode_fields__, strict=True)
+    return {wire: _parsed(str(found.__annotations__[field]), module, wire) for field, wire in wire_names}
 
 
 def _parsed(annotation: str, module: str, field: str) -> Form:
@@ -128,7 +132,7 @@ def _parsed(annotation: str, module: str, field: str) -> Form:
 
 
 def _check_model(value: Any, module: str, name: str, path: str) -> Iterator[str]:
-    forms = _forms(module, name)
+    forms = fields_of(module, name)
     if not forms:
         return
     if not isinstance(value, dict):

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from toban_sandbox import clock as clocks
-from toban_sandbox.kube import addresses, defaults, errors, kinds, objects
+from toban_sandbox.kube import addresses, admission, defaults, errors, kinds, objects
 
 Json = dict[str, Any]
 Names = list[str]
@@ -113,12 +113,13 @@ class ObjectStore:
     def create(self, resource: str, obj: Json) -> Json:
         """Store a new object; fills name (from generateName), uid, resourceVersion, creationTimestamp and generation.
 
-        Raises ApiError 409 AlreadyExists.
+        Raises ApiError 409 AlreadyExists, and 403 when its namespace has no room for it.
         """
         new = self.prepare(resource, obj)
         key = self._key(new)
         if self.get(resource, *key) is not None:
             raise errors.already_exists(kinds.stored(resource).about, key[1])
+        admission.check_create(self, kinds.stored(resource), new)
         return self._put(ADDED, resource, new, None)
 
     def prepare(self, resource: str, obj: Json) -> Json:
@@ -136,6 +137,7 @@ class ObjectStore:
         if kind.generation:
             meta["generation"] = 1
         self._complete(kind, new)
+        admission.complete(self, kind, new)
         if kind.kind == "Pod":
             defaults.mount_token(new, self.suffix())
         return new
@@ -205,6 +207,10 @@ class ObjectStore:
 
     def forget(self, resource: str, watch: Watch) -> None:
         self._watches.get(resource, set()).discard(watch)
+
+    def watching(self, resource: str) -> int:
+        """How many watches there are on a resource."""
+        return len(self._watches.get(resource, ()))
 
     def compact(self) -> None:
         """Forget every past change, as a real cluster does every few minutes; older watches get 410."""

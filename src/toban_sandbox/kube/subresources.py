@@ -4,6 +4,7 @@ from typing import Any
 
 from toban_sandbox.kube import deletion, errors, objects, patch, reading, selectors, shapes, writing
 from toban_sandbox.kube import store as stores
+from toban_sandbox.kube.admission import budgets
 
 Json = dict[str, Any]
 
@@ -55,6 +56,7 @@ def evict(write: writing.Write) -> tuple[int, Json]:
     options = deletion.read_options(
         given.get("deleteOptions"), dict(write.request.query), dry_run=write.request.dry_run
     )
+    budgets.check_eviction(write.store, pod, now=write.now)
     deletion.delete(write.store, write.kind, pod, options)
     return writing.CREATED, SUCCESS
 

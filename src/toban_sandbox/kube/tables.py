@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from toban_sandbox.kube import objects, rows
+from toban_sandbox.kube import objects, rows, rows_access, rows_storage, rows_workloads
 
 Json = dict[str, Any]
 Row = Callable[[Json, datetime], list[Any]]
@@ -42,7 +42,7 @@ class Layout:
 
 
 def _columns(*names: str, wide: Sequence[str] = ()) -> tuple[Column, ...]:
-    numbers = {"Desired", "Current", "Up-to-date", "Available", "Data", "Secrets", "Count"}
+    numbers = {"Desired", "Current", "Up-to-date", "Available", "Data", "Secrets", "Count", "Active", "Value"}
     plain = [
         Column(name, "integer" if name in numbers else "string", format="name" if name == "Name" else "")
         for name in names
@@ -102,6 +102,75 @@ _LAYOUTS: dict[str, Layout] = {
     ),
     "EndpointSlice": Layout(_columns("Name", "AddressType", "Ports", "Endpoints", "Age"), rows.endpointslice),
     "Lease": Layout(_columns("Name", "Holder", "Age"), rows.lease),
+    "StatefulSet": Layout(_columns("Name", "Ready", "Age", wide=("Containers", "Images")), rows_workloads.statefulset),
+    "DaemonSet": Layout(
+        _columns(
+            *("Name", "Desired", "Current", "Ready", "Up-to-date", "Available", "Node Selector", "Age"),
+            wide=("Containers", "Images", "Selector"),
+        ),
+        rows_workloads.daemonset,
+    ),
+    "Job": Layout(
+        _columns("Name", "Status", "Completions", "Duration", "Age", wide=("Containers", "Images", "Selector")),
+        rows_workloads.job,
+    ),
+    "CronJob": Layout(
+        _columns(
+            *("Name", "Schedule", "Timezone", "Suspend", "Active", "Last Schedule", "Age"),
+            wide=("Containers", "Images", "Selector"),
+        ),
+        rows_workloads.cronjob,
+    ),
+    "HorizontalPodAutoscaler": Layout(
+        _columns("Name", "Reference", "Targets", "MinPods", "MaxPods", "Replicas", "Age"), rows_workloads.autoscaler
+    ),
+    "ControllerRevision": Layout(_columns("Name", "Controller", "Revision", "Age"), rows_workloads.revision),
+    "PodDisruptionBudget": Layout(
+        _columns("Name", "Min Available", "Max Unavailable", "Allowed Disruptions", "Age"),
+        rows_workloads.disruption_budget,
+    ),
+    "PriorityClass": Layout(
+        _columns("Name", "Value", "Global-Default", "Age", "PreemptionPolicy"), rows_workloads.priority_class
+    ),
+    "NetworkPolicy": Layout(_columns("Name", "Pod-Selector", "Age"), rows_workloads.network_policy),
+    "PersistentVolume": Layout(
+        _columns(
+            *("Name", "Capacity", "Access Modes", "Reclaim Policy", "Status", "Claim", "StorageClass"),
+            *("VolumeAttributesClass", "Reason", "Age"),
+            wide=("VolumeMode",),
+        ),
+        rows_storage.volume,
+    ),
+    "PersistentVolumeClaim": Layout(
+        _columns(
+            *("Name", "Status", "Volume", "Capacity", "Access Modes", "StorageClass", "VolumeAttributesClass", "Age"),
+            wide=("VolumeMode",),
+        ),
+        rows_storage.claim,
+    ),
+    "StorageClass": Layout(
+        _columns("Name", "Provisioner", "ReclaimPolicy", "VolumeBindingMode", "AllowVolumeExpansion", "Age"),
+        rows_storage.storage_class,
+    ),
+    "ResourceQuota": Layout(_columns("Name", "Request", "Limit", "Age"), rows_storage.quota),
+    "LimitRange": Layout(_columns("Name", "Created At"), rows_storage.dated),
+    "Ingress": Layout(_columns("Name", "Class", "Hosts", "Address", "Ports", "Age"), rows_storage.ingress),
+    "IngressClass": Layout(_columns("Name", "Controller", "Parameters", "Age"), rows_storage.ingress_class),
+    "Endpoints": Layout(_columns("Name", "Endpoints", "Age"), rows_storage.endpoints),
+    "CertificateSigningRequest": Layout(
+        _columns("Name", "Age", "SignerName", "Requestor", "RequestedDuration", "Condition"),
+        rows_access.signing_request,
+    ),
+    "ReplicationController": Layout(_columns("Name", "Desired", "Current", "Ready", "Age"), rows.replicaset),
+    "CustomResourceDefinition": Layout(_columns("Name", "Created At"), rows_access.role),
+    "Role": Layout(_columns("Name", "Created At"), rows_access.role),
+    "ClusterRole": Layout(_columns("Name", "Created At"), rows_access.role),
+    "RoleBinding": Layout(
+        _columns("Name", "Role", "Age", wide=("Users", "Groups", "ServiceAccounts")), rows_access.binding
+    ),
+    "ClusterRoleBinding": Layout(
+        _columns("Name", "Role", "Age", wide=("Users", "Groups", "ServiceAccounts")), rows_access.binding
+    ),
 }
 _PLAIN = Layout(_columns("Name", "Age"), rows.plain)
 

@@ -3,28 +3,54 @@
 Called by `kube.api`. The dry run of every write goes the same way and only leaves out the storing.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from toban_sandbox.kube import errors, kinds, objects, patch, presentation, reading, requests, shapes, validation
+from toban_sandbox.kube import (
+    admission,
+    errors,
+    kinds,
+    objects,
+    patch,
+    presentation,
+    reading,
+    requests,
+    shapes,
+    validation,
+)
 from toban_sandbox.kube import store as stores
 from toban_sandbox.kube.patch import ownership, server_side
 
 Json = dict[str, Any]
 
+Check = Callable[[kinds.Kind, Json, Json | None], None]
+
 OK, CREATED = 200, 201
+LARGEST_STORED = 3 * 512 * 1024
+# Which part of the stored object a subresource writes, where that is not its own name.
+_AS_PART: dict[str, str | None] = {"scale": None, "approval": "status"}
 STRICT, WARN = "Strict", "Warn"
+
+
+def _anything(_kind: kinds.Kind, _new: Json, _old: Json | None) -> None:
+    """No further check."""
 
 
 @dataclass
 class Write:
-    """One write in hand: what was asked, by which client, and the warnings it has earned so far."""
+    """One write in hand: what was asked, by which client, and the warnings it has earned so far.
+
+    `check` may refuse an object for reasons of the one who writes it (kind, new, old); `size` is the body's in bytes.
+    """
 
     store: stores.ObjectStore
     request: requests.ResourceRequest
     content_type: str
     body: Any
     user_agent: str
+    check: Check = _anything
+    size: int = 0
     warnings: list[str] = field(default_factory=list)
 
     @property
@@ -74,14 +100,18 @@ def apply_patch(write: Write) -> tuple[int, Json]:
 def replace_with(write: Write, live: Json, wanted: Json, *, managed: bool = False) -> Json:
     """Put `wanted` in the place of `live` (its status only for the status subresource) once it is found valid."""
     resource, subresource = write.kind.stored_as, write.request.subresource or None
-    as_part = None if subresource == "scale" else subresource
+    as_part = _AS_PART.get(subresource or "", subresource)
     old, new = write.store.merged(resource, wanted, subresource=as_part)
     if new is old:
         return old
     if as_part is None:
         validation.check_update(write.kind, new, old)
+        write.check(write.kind, new, old)
+        admission.check_update(write.store, write.kind, new, old)
     if not managed:
         new = server_side.record_update(live, new, write.manager(ownership.UPDATE), time=write.now)
+    if write.size > LARGEST_STORED:
+        raise errors.too_large_to_store()
     if write.request.dry_run:
         return new
     return write.store.update(resource, new, subresource=as_part)
@@ -113,12 +143,16 @@ def _store_new(write: Write, wanted: Json, *, managed: list[Json] | None) -> Jso
     name = prepared["metadata"]["name"]
     if write.store.get(resource, prepared["metadata"].get("namespace"), name) is not None:
         raise errors.already_exists(write.kind.about, name)
+    write.check(write.kind, prepared, None)
+    admission.check_create(write.store, write.kind, prepared)
     if managed is None:
         # What the server has filled in belongs to the creator too, as the client let it be so.
         own = {key: value for key, value in prepared.items() if key != "status"}
         owned = server_side.record_update(None, own, write.manager(ownership.UPDATE), time=write.now)
         managed = owned["metadata"].get("managedFields") or []
     prepared["metadata"]["managedFields"] = managed
+    if write.size > LARGEST_STORED:
+        raise errors.too_large_to_store()
     if write.request.dry_run:
         return prepared
     return write.store.create(resource, prepared)

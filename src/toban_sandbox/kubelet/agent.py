@@ -5,14 +5,25 @@ Started by the world; the API asks it for logs, the metrics for usage. How one p
 
 import random
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Any
 
 from toban_sandbox import clock as clocks
 from toban_sandbox import programs as program_registry
 from toban_sandbox.controllers import loop
-from toban_sandbox.kube import errors, events, objects
+from toban_sandbox.kube import errors, objects
 from toban_sandbox.kube import store as stores
-from toban_sandbox.kubelet import chatter, log_buffer, memory, pod_run, surroundings
+from toban_sandbox.kubelet import (
+    chatter,
+    log_buffer,
+    machines,
+    memory,
+    neighbourhood,
+    network,
+    pod_run,
+    pressure,
+    surroundings,
+)
 from toban_sandbox.kubelet import container as containers
 from toban_sandbox.kubelet import timing as timings
 
@@ -20,14 +31,31 @@ Json = dict[str, Any]
 Workload = tuple[str, str]
 
 IDLE_CORES = 0.003
+_NETWORK = {"services", "endpointslices", "networkpolicies"}
 DEFAULT_HOST = "10.0.0.10"
 _LARGEST_OCTET = 254
+
+
+@dataclass(frozen=True)
+class Health:
+    """How well a pod does: `errors` of needs that are not met, `saturation` as a share of what it can serve.
+
+    `throttled` is how many times as much processor it wants as it gets; its answers take that much longer.
+    """
+
+    up: bool
+    errors: tuple[str, ...]
+    saturation: float
+    throttled: float
 
 
 class Kubelet(loop.Controller):
     """Runs the pods of every node."""
 
-    resources = ("pods", "configmaps", "secrets")
+    resources = (
+        *("pods", "configmaps", "secrets", "nodes", "persistentvolumeclaims"),
+        *("services", "endpointslices", "networkpolicies"),
+    )
 
     def __init__(
         self,
@@ -46,15 +74,33 @@ class Kubelet(loop.Controller):
         self._timing = timing or timings.Timing()
         self._random = random.Random(seed)  # noqa: S311 -- addresses and ids, repeatable on purpose
         self._runs: dict[loop.ObjectKey, pod_run.PodRun] = {}
-        self._recorders: dict[str, events.Recorder] = {}
+        self._images: dict[str, set[str]] = {}
+        self._around = neighbourhood.Neighbourhood(store, self._runs)
+        self.machines = machines.Machines(store, changed=self._machine_changed)
         self._serving: dict[Workload, set[loop.ObjectKey]] = {}
         self._addresses: dict[str, int] = {}
+        self._low: dict[str, str] = {}
         load.subscribe(lambda namespace, workload: self.queue.add(("load", namespace, workload)))
+        programs.subscribe(self._program_changed)
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        self.machines.begin(self._timing.heartbeat_s, self._relieve)
+        try:
+            await super().run()
+        finally:
+            self.machines.end()
 
     def observe(self, change: stores.Change) -> None:
         if change.resource == "pods":
             if change.obj["spec"].get("nodeName"):
                 self.queue.add(("pod", *loop.key_of(change.obj)))
+        elif change.resource == "nodes":
+            self.machines.observe(change)
+            if change.type == stores.DELETED:
+                self.queue.add(("node", "", objects.name_of(change.obj)))
+        elif change.resource in _NETWORK:
+            self.queue.add(("around", "", ""))
         elif change.type != stores.DELETED:
             self.queue.add(("config", *loop.key_of(change.obj)))
 
@@ -64,13 +110,92 @@ class Kubelet(loop.Controller):
             self._sync_pod((namespace, name))
         elif what == "load":
             self._share((namespace, name))
+        elif what == "around":
+            self._look_around()
+        elif what == "node":
+            self._lose_node(name)
         else:
             for run in list(self._runs.values()):
                 if run.key[0] == namespace and not run.ended and not run.terminating:
                     run.retry_config()
 
+    def _look_around(self) -> None:
+        """Let every program that needs others see what it gets from them now."""
+        for run in list(self._runs.values()):
+            if not run.ended and not run.terminating and not self.machines.is_silent(run.node):
+                for life in run.lives.values():
+                    life.look_around()
+
+    def _program_changed(self, program: program_registry.Program) -> None:
+        """The software of an image behaves differently from now on, where it runs already too."""
+        for run in list(self._runs.values()):
+            for member in run.members:
+                if member.program is not None and member.program.image == program.image:
+                    member.program = program
+                    run.lives[member.name].wake()
+            self.queue.add(("load", *run.workload))
+        self.queue.add(("around", "", ""))
+
+    # -- nodes ----------------------------------------------------------------------------------------------------
+    def _machine_changed(self, node: str, before: str, after: str) -> None:
+        silent = {machines.KUBELET_STOPPED, machines.DOWN}
+        for key, run in list(self._runs.items()):
+            if run.node != node or run.ended:
+                continue
+            if after in silent:
+                run.freeze(running=after != machines.DOWN)
+            elif before in silent:
+                run.thaw()
+                self.queue.add(("pod", *key))
+        if before in silent and after not in silent:
+            for pod in self.store.list("pods"):
+                if pod["spec"].get("nodeName") == node:
+                    self.queue.add(("pod", *loop.key_of(pod)))
+        self.queue.add(("around", "", ""))
+
+    def _lose_node(self, node: str) -> None:
+        """The node object is gone, and its containers with it."""
+        if self.store.get("nodes", None, node) is None:
+            for run in list(self._runs.values()):
+                if run.node == node:
+                    run.stop()
+
+    def _relieve(self) -> None:
+        """Evict pods that use more than they may, or more than their node has."""
+        now = self.clock.time()
+        by_node: dict[str, list[pod_run.PodRun]] = {}
+        for run in list(self._runs.values()):
+            if run.ended or run.terminating or self.machines.is_silent(run.node):
+                continue
+            why = pressure.over_own_limits(run, now)
+            if why:
+                run.evict(why)
+            else:
+                by_node.setdefault(run.node, []).append(run)
+        for node, runs in by_node.items():
+            self._relieve_node(node, runs, now)
+
+    def _relieve_node(self, name: str, runs: list[pod_run.PodRun], now: float) -> None:
+        node = self.store.get("nodes", None, name)
+        if node is None:
+            return
+        fault = self.machines.fault(name)
+        low = fault if fault in {machines.MEMORY, machines.DISK} else pressure.low_on(node, runs, now)
+        if low != fault and (low or self._low.get(name)):
+            self.machines.report(name, {low} if low else set())
+        self._low[name] = low
+        found = pressure.victim(runs, low, now) if low else None
+        if found is not None:
+            resource = "memory" if low == machines.MEMORY else "ephemeral-storage"
+            text = f"Attempting to reclaim {resource}"
+            self.machines.recorder(name).warning(node, "EvictionThresholdMet", text)
+            found[0].evict(found[1])
+
+    # -- pods -----------------------------------------------------------------------------------------------------
     def _sync_pod(self, key: loop.ObjectKey) -> None:
         pod, run = self.store.get("pods", *key), self._runs.get(key)
+        if pod is not None and self.machines.is_silent(pod["spec"]["nodeName"]):
+            return
         if run is not None and (pod is None or pod["metadata"]["uid"] != run.uid):
             del self._runs[key]
             run.stop()
@@ -88,9 +213,7 @@ class Kubelet(loop.Controller):
             run.begin()
 
     def _host(self, node: str) -> surroundings.Host:
-        recorder = self._recorders.get(node)
-        if recorder is None:
-            recorder = self._recorders[node] = events.Recorder(self.store, "kubelet", host=node)
+        recorder = self.machines.recorder(node)
         found = self.store.get("nodes", None, node) or {}
         addresses = (found.get("status") or {}).get("addresses") or ()
         address = next((one["address"] for one in addresses if one.get("type") == "InternalIP"), DEFAULT_HOST)
@@ -102,6 +225,8 @@ class Kubelet(loop.Controller):
             recorder,
             str(address),
             lambda: self._pod_address(node),
+            self._around,
+            self._images.setdefault(node, set()),
         )
 
     def _pod_address(self, node: str) -> str:
@@ -131,8 +256,10 @@ class Kubelet(loop.Controller):
         for run in list(self._runs.values()):
             if run.ended or run.workload != workload:
                 continue
-            share = self._share_of(run)
+            share = run.share_rps = self._share_of(run)
             for member in run.members:
+                if member.program is not None and member.program.hangs_overloaded:
+                    run.lives[member.name].wake()
                 if member.memory is None or member.program is None or run.wishes.memory_bytes is not None:
                     continue
                 target = member.program.memory_base_bytes + member.program.memory_per_rps_bytes * share
@@ -150,12 +277,38 @@ class Kubelet(loop.Controller):
         owner = objects.controller_of(pod)
         if owner is None:
             return namespace, objects.name_of(pod)
-        if owner["kind"] == "ReplicaSet":
-            replicaset = self.store.get("replicasets", namespace, owner["name"])
-            above = objects.controller_of(replicaset) if replicaset is not None else None
-            if above is not None:
-                return namespace, str(above["name"])
-        return namespace, str(owner["name"])
+        between = {"ReplicaSet": "replicasets", "Job": "jobs"}.get(owner["kind"])
+        found = self.store.get(between, namespace, owner["name"]) if between else None
+        above = objects.controller_of(found) if found is not None else None
+        return namespace, str((above or owner)["name"])
+
+    @property
+    def network(self) -> network.Network:
+        """The cluster's network as pods see it."""
+        return self._around.network
+
+    def health(self, namespace: str, pod: str) -> Health | None:
+        """How well a pod's programs do now; None when the pod does not run."""
+        run = self._runs.get((namespace, pod))
+        if run is None or run.ended:
+            return None
+        members = [member for member in run.members if not member.init and member.program is not None]
+        busiest = max(
+            (run.share_rps / max(one.program.capacity_rps, 1.0) for one in members if one.program), default=0.0
+        )
+        return Health(
+            up=bool(members) and not run.frozen and all(member.up for member in members),
+            errors=tuple(trouble.error for member in members for trouble in member.troubles),
+            saturation=busiest,
+            throttled=max((self._throttling(run, member) for member in members), default=1.0),
+        )
+
+    def _throttling(self, run: pod_run.PodRun, member: containers.Container) -> float:
+        """How many times as much processor a container wants as its limit gives it, at least 1."""
+        limit = containers.cpu_limit(run.spec_of(member))
+        if limit is None or member.program is None or limit <= 0:
+            return 1.0
+        return max(1.0, (IDLE_CORES + run.share_rps * member.program.core_seconds) / limit)
 
     def usage(self, namespace: str, pod: str) -> dict[str, memory.Usage]:
         """What each running container of a pod uses now; empty when the pod does not run."""
@@ -167,7 +320,7 @@ class Kubelet(loop.Controller):
         found = {}
         for member in run.members:
             if member.memory is not None and member.program is not None:
-                cores = IDLE_CORES + share / max(member.program.capacity_rps, 1.0)
+                cores = IDLE_CORES + share * member.program.core_seconds
                 limit = containers.cpu_limit(run.spec_of(member))
                 used = cores if limit is None else min(cores, limit)
                 found[member.name] = memory.Usage(int(member.memory.at(now)), used)

@@ -33,7 +33,9 @@ class Container:
     image_id: str = ""
     crashes: int = 0
     pull_failures: int = 0
-    probe_failures: int = 0
+    sidecar: bool = False
+    up: bool = False
+    troubles: tuple[Any, ...] = ()
     program: programs.Program | None = None
     env: dict[str, str] = field(default_factory=dict)
     log: log_buffer.LogBuffer = field(default_factory=log_buffer.LogBuffer)
@@ -55,13 +57,18 @@ class Container:
         return self.ended and self.state["terminated"]["exitCode"] == 0
 
     @property
+    def done(self) -> bool:
+        """Whether the containers after an initialising one may start."""
+        return self.running and self.started if self.sidecar else self.succeeded
+
+    @property
     def waiting_for(self) -> str:
         """The reason it waits for, or nothing."""
         return str((self.state.get("waiting") or {}).get("reason", ""))
 
     def wait(self, reason: str, message: str = "") -> None:
         self.state = {"waiting": {"reason": reason} | ({"message": message} if message else {})}
-        self.ready = self.started = False
+        self.ready = self.started = self.up = False
 
     def cancel_timers(self) -> None:
         for timer in self.timers.values():

@@ -1,13 +1,11 @@
-"""What a container needs from ConfigMaps and Secrets: its environment variables and the sources of its volumes.
+"""What a container needs from ConfigMaps and Secrets: its environment variables.
 
 Used by the pods' runs before a container is created; what is missing is told in the kubelet's own words.
 """
 
 import base64
-from collections.abc import Iterator
 from typing import Any
 
-from toban_sandbox.kube import defaults
 from toban_sandbox.kube import store as stores
 
 Json = dict[str, Any]
@@ -92,25 +90,3 @@ def _field(pod: Json, path: str) -> str:
         "status.hostIP": status.get("hostIP", ""),
     }
     return str(known.get(path, ""))
-
-
-def missing_volumes(store: stores.ObjectStore, pod: Json) -> Iterator[tuple[str, str]]:
-    """Volumes whose sources are not there, each with the reason in the kubelet's words."""
-    namespace = pod["metadata"]["namespace"]
-    for volume in pod["spec"].get("volumes") or ():
-        for resource, word, name, optional in _sources(volume):
-            if name == defaults.ROOT_CA or optional:
-                continue
-            if store.get(resource, namespace, name) is None:
-                yield str(volume["name"]), f'{word} "{name}" not found'
-
-
-def _sources(volume: Json) -> Iterator[tuple[str, str, str, bool]]:
-    parts = [volume, *((volume.get("projected") or {}).get("sources") or ())]
-    for part in parts:
-        config, secret = part.get("configMap"), part.get("secret")
-        if config is not None:
-            yield "configmaps", "configmap", str(config.get("name", "")), bool(config.get("optional"))
-        if secret is not None:
-            name = secret.get("secretName") or secret.get("name", "")
-            yield "secrets", "secret", str(name), bool(secret.get("optional"))

@@ -43,9 +43,12 @@ def _spec_of(pod: Json, member: containers.Container) -> Json:
 
 def _phase(pod: Json, initial: list[containers.Container], main: list[containers.Container]) -> str:
     policy = pod["spec"].get("restartPolicy", "Always")
-    if any(one.ended and not one.succeeded for one in initial) and policy == "Never":
+    if any(one.ended and not one.done for one in initial if not one.sidecar) and policy == "Never":
         return "Failed"
-    if any(not one.succeeded for one in initial) or any("waiting" in one.state and not one.last for one in main):
+    begun = any(one.running or one.last or one.ended for one in main)
+    if any(not one.done for one in initial if not (one.sidecar and begun)) or any(
+        "waiting" in one.state and not one.last for one in main
+    ):
         return "Pending"
     if policy == "Always" or any(not one.ended for one in main):
         return "Running"
@@ -58,8 +61,9 @@ def _conditions(
     phase: str, initial: list[containers.Container], main: list[containers.Container], address: str
 ) -> list[Condition]:
     over = phase in {"Succeeded", "Failed"}
-    waiting = [one.name for one in initial if not one.succeeded]
-    unready = [one.name for one in main if not one.ready]
+    begun = any(one.running or one.last or one.ended for one in main)
+    waiting = [one.name for one in initial if not one.done and not (one.sidecar and begun)]
+    unready = [one.name for one in (*(one for one in initial if one.sidecar), *main) if not one.ready]
     if over:
         reason, message = ("PodCompleted", "") if phase == "Succeeded" else ("PodFailed", "")
     elif unready:

@@ -5,7 +5,7 @@ Filled by `pod_run` and the agent; used by `lifecycle` and `images`, which there
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from toban_sandbox import clock as clocks
@@ -13,6 +13,7 @@ from toban_sandbox import programs
 from toban_sandbox.kube import events
 from toban_sandbox.kube import store as stores
 from toban_sandbox.kubelet import container as containers
+from toban_sandbox.kubelet import needs
 from toban_sandbox.kubelet import timing as timings
 from toban_sandbox.kubelet import wishes as faults
 
@@ -22,7 +23,7 @@ Later = Callable[[str, float, Callable[[], None]], None]
 
 @dataclass(frozen=True)
 class Host:
-    """What a pod needs of its node and its agent; `address` is the node's own."""
+    """What a pod needs of its node and its agent; `address` is the node's own, `images` what it has pulled."""
 
     store: stores.ObjectStore
     registry: programs.Programs
@@ -31,6 +32,8 @@ class Host:
     recorder: events.Recorder
     address: str
     new_pod_address: Callable[[], str]
+    around: needs.Neighbourhood
+    images: set[str] = field(default_factory=set)
 
 
 class Pod(Protocol):
@@ -49,8 +52,12 @@ class Pod(Protocol):
 
     def field_path(self, member: containers.Container) -> str: ...
 
+    def latency_ms(self, member: containers.Container) -> float: ...
+
     def publish(self) -> None: ...
 
     def evict(self, message: str) -> None: ...
+
+    def member_started(self) -> None: ...
 
     def member_ended(self) -> None: ...

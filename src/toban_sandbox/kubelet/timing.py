@@ -8,6 +8,7 @@ class Timing:
     """Simulated seconds of the steps in a container's life; short by default, so that faults show within seconds."""
 
     pull_s: float = 0.6
+    create_s: float = 0.1
     start_s: float = 0.8
     backoff_base_s: float = 2.0
     backoff_max_s: float = 20.0
@@ -18,3 +19,4 @@ class Timing:
     termination_s: float = 0.5
     memory_ramp_s: float = 1.0
     request_log_s: float = 10.0
+    heartbeat_s: float = 10.0

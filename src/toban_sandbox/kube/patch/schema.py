@@ -122,6 +122,16 @@ _KINDS: dict[str, Schema] = {
         status=_struct(conditions=_CONDITIONS, addresses=_list("type")),
     ),
     "Namespace": _struct(metadata=_METADATA, status=_STATUS),
+    "PersistentVolumeClaim": _struct(
+        metadata=_METADATA, spec=_struct(dataSource=_ATOMIC, selector=_ATOMIC), status=_STATUS
+    ),
+    "PersistentVolume": _struct(metadata=_METADATA, spec=_struct(nodeAffinity=_struct(required=_ATOMIC))),
+    "PodDisruptionBudget": _struct(metadata=_METADATA, spec=_struct(selector=_ATOMIC), status=_STATUS),
+    "NetworkPolicy": _struct(metadata=_METADATA, spec=_struct(podSelector=_ATOMIC)),
+    "ResourceQuota": _struct(metadata=_METADATA, spec=_struct(scopeSelector=_ATOMIC)),
+    "HorizontalPodAutoscaler": _struct(
+        metadata=_METADATA, spec=_struct(scaleTargetRef=_ATOMIC), status=_struct(conditions=_CONDITIONS)
+    ),
     "EndpointSlice": _struct(metadata=_METADATA),
     "Event": _struct(metadata=_METADATA, involvedObject=_ATOMIC, related=_ATOMIC),
 }

@@ -7,7 +7,18 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from toban_sandbox.kube import errors, kinds
-from toban_sandbox.kube.validation import data, metadata, nodes, pods, services, workloads
+from toban_sandbox.kube.validation import (
+    access,
+    batch,
+    data,
+    metadata,
+    nodes,
+    pods,
+    policies,
+    services,
+    storage,
+    workloads,
+)
 
 Json = dict[str, Any]
 Causes = Iterator[errors.Cause]
@@ -20,6 +31,23 @@ _CREATE: dict[str, Callable[[Json], Causes]] = {
     "Node": nodes.check,
     "ConfigMap": data.check_configmap,
     "Secret": data.check_secret,
+    "StatefulSet": batch.check_statefulset,
+    "DaemonSet": batch.check_daemonset,
+    "Job": batch.check_job,
+    "CronJob": batch.check_cronjob,
+    "PersistentVolumeClaim": storage.check_claim,
+    "PersistentVolume": storage.check_volume,
+    "StorageClass": storage.check_class,
+    "HorizontalPodAutoscaler": policies.check_autoscaler,
+    "PodDisruptionBudget": policies.check_budget,
+    "ResourceQuota": policies.check_quota,
+    "LimitRange": policies.check_limits,
+    "PriorityClass": policies.check_priority,
+    "Ingress": policies.check_ingress,
+    "Role": access.check_role,
+    "ClusterRole": access.check_role,
+    "RoleBinding": access.check_binding,
+    "ClusterRoleBinding": access.check_binding,
 }
 _UPDATE: dict[str, Callable[[Json, Json], Causes]] = {
     "Pod": pods.check_update,
@@ -28,6 +56,16 @@ _UPDATE: dict[str, Callable[[Json, Json], Causes]] = {
     "Service": services.check_update,
     "ConfigMap": data.check_immutable,
     "Secret": data.check_immutable,
+    "StatefulSet": batch.check_statefulset_update,
+    "DaemonSet": workloads.check_selector_kept,
+    "Job": batch.check_job_update,
+    "PersistentVolumeClaim": storage.check_claim_update,
+    "PersistentVolume": storage.check_volume_update,
+    "StorageClass": storage.check_class_update,
+    "ResourceQuota": policies.check_quota_update,
+    "PriorityClass": policies.check_priority_update,
+    "RoleBinding": access.check_role_kept,
+    "ClusterRoleBinding": access.check_role_kept,
 }
 
 

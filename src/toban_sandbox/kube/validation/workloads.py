@@ -18,7 +18,7 @@ _PERCENT = re.compile(r"\d+%\Z")
 def check_deployment(obj: Json) -> Causes:
     """What is wrong with a Deployment."""
     spec = obj.get("spec") or {}
-    yield from _check_workload(spec)
+    yield from check_workload(spec)
     for name in ("revisionHistoryLimit", "progressDeadlineSeconds", "minReadySeconds"):
         if (spec.get(name) or 0) < 0:
             yield causes.invalid(f"spec.{name}", spec[name], _NOT_NEGATIVE)
@@ -30,7 +30,7 @@ def check_deployment(obj: Json) -> Causes:
 
 def check_replicaset(obj: Json) -> Causes:
     """What is wrong with a ReplicaSet."""
-    yield from _check_workload(obj.get("spec") or {})
+    yield from check_workload(obj.get("spec") or {})
 
 
 def check_selector_kept(new: Json, old: Json) -> Causes:
@@ -40,7 +40,8 @@ def check_selector_kept(new: Json, old: Json) -> Causes:
         yield causes.invalid("spec.selector", selector, "field is immutable")
 
 
-def _check_workload(spec: Json) -> Causes:
+def check_workload(spec: Json) -> Causes:
+    """What is wrong with the parts that all workloads which keep pods running have."""
     replicas = spec.get("replicas", 0)
     if replicas < 0:
         yield causes.invalid("spec.replicas", replicas, _NOT_NEGATIVE)
