@@ -392,7 +392,8 @@ class Pipeline:
     async def _look_again(self, incident: Incident) -> None:
         """An alert that joined after the last look may be another fault: look again, though a person was called."""
         run_id = f"{incident.id}:alerts:{incident.alert_count}"
-        if incident.alert_count > incident.alerts_seen and incident.firing_count and run_id not in self._started:
+        news = incident.alert_count > incident.alerts_seen > 0
+        if news and incident.firing_count and run_id not in self._started:
             await self._t.engine.start("incident", run_id, incident.workspace, incident.id)
             self._started.add(run_id)
 
